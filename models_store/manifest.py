@@ -20,34 +20,13 @@ FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,126}$")]
 NonNegative = Annotated[FiniteFloat, Field(ge=0)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 DType = Literal[
-    "uint8",
-    "uint16",
-    "uint32",
-    "uint64",
-    "int8",
-    "int16",
-    "int32",
-    "int64",
-    "float16",
-    "float32",
-    "float64",
-    "bool",
-    "string",
-]
+    "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64",
+    "float16", "float32", "float64", "bool", "string",
+]  # fmt: skip
 Role = Literal[
-    "model",
-    "encoder",
-    "decoder",
-    "features",
-    "low",
-    "middle",
-    "high",
-    "generator",
-    "step",
-    "tables",
-    "golden",
-    "preview",
-]
+    "model", "encoder", "decoder", "features", "low", "middle", "high", "generator", "step",
+    "tables", "golden", "preview",
+]  # fmt: skip
 Precision = Literal["fp32", "int8"]
 
 

@@ -36,7 +36,8 @@ _TYPES = {
 """Beginning of the type of pydantic's error, as in `int_parsing` → the accepted type."""
 _TYPE_ERROR_SUFFIXES = ("type", "parsing", "from_float", "parsing_size")
 _MAX_ERRORS = 16
-_MAX_VALUE_CHARS = 80
+MAX_VALUE_CHARS = 80
+"""Characters of a received value that a message quotes."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,11 @@ def suggest(name: str, accepted: Iterable[str]) -> str:
     return f"accepted: {', '.join(options) or 'none'}"
 
 
+def truncate(text: str, max_chars: int) -> str:
+    """Return the text, or its beginning and dots."""
+    return text if len(text) <= max_chars else text[: max_chars - 3] + "..."
+
+
 def _describe(
     error: Mapping[str, Any], model: type[BaseModel], noun: str, secret: Collection[str]
 ) -> ValidationMessage:
@@ -99,7 +105,7 @@ def _describe(
     if error["type"] in _WITHOUT_VALUE or set(path[:1]) & set(secret):
         return ValidationMessage(path, _text(error, None))
     value = error["input"]
-    received = _truncate(str(value))
+    received = truncate(str(value), MAX_VALUE_CHARS)
     quoted = repr(received) if isinstance(value, str) else received
     is_scalar = isinstance(value, str | int | float)
     return ValidationMessage(path, _text(error, quoted if is_scalar else None), received)
@@ -115,10 +121,6 @@ def _text(error: Mapping[str, Any], value: str | None) -> str:
     else:
         text = error["msg"].removeprefix("Value error, ").replace("Input should ", "must ")
     return f"{text}, got {value}" if value else text
-
-
-def _truncate(text: str) -> str:
-    return text if len(text) <= _MAX_VALUE_CHARS else text[: _MAX_VALUE_CHARS - 3] + "..."
 
 
 def _resolve(

@@ -91,12 +91,9 @@ def _read_regular_file(path: Path, limit: int) -> bytes:
     if not stat.S_ISREG(status.st_mode):
         raise ManifestError(f"{path.name} is not a plain file")
     if status.st_size > limit:
-        raise ManifestError(f"{path.name} is over {_format_size(limit)}")
+        size = f"{limit >> 20} MiB" if limit >= 1 << 20 else f"{limit >> 10} KiB"
+        raise ManifestError(f"{path.name} is over {size}")
     return path.read_bytes()
-
-
-def _format_size(count: int) -> str:
-    return f"{count >> 20} MiB" if count >= 1 << 20 else f"{count >> 10} KiB"
 
 
 def check_files(folder: Path, manifest: Manifest) -> None:

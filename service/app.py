@@ -41,7 +41,7 @@ from service.routes.v1 import (
     predict,
     text,
 )
-from service.runtime.cpu_limits import available_cores, plan_workers
+from service.runtime.cpu_limits import available_cores, compute_threads
 from service.runtime.graph_loader import GraphLoader, LoadOptions
 from service.runtime.inspection import Inspector
 from service.runtime.model_control import ModelOverrides
@@ -188,7 +188,7 @@ def _build_middleware(
 
 
 def _build_state(settings: Settings, backend: ExecutionBackend, keys: ReloadingApiKeys) -> AppState:
-    threads = plan_workers(available_cores(), settings.workers, settings.threads).threads
+    threads = compute_threads(available_cores(), settings.workers or 1, settings.threads)
     admission = AdmissionController(
         running=threads, waiting=settings.queue_size, deadline_s=settings.deadline_s
     )

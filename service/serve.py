@@ -25,7 +25,7 @@ from service.handlers.game import PHOTOGRAPH_SUFFIXES, list_photographs
 from service.observability.logging_config import log_config
 from service.observability.tracing import TracingUnavailable, check_installed
 from service.observability.worker_metrics import metrics_dir
-from service.runtime.cpu_limits import WorkerPlan, available_cores, plan_workers
+from service.runtime.cpu_limits import available_cores, compute_threads
 from service.runtime.providers import ProviderUnavailable, create_providers
 from service.server.protocol import ConnectionLimits, protocol_factory
 from service.server.workers.draining_server import DrainingServer
@@ -47,9 +47,9 @@ def run(settings: Settings) -> None:
         StartupError: the service cannot start.
     """
     _check_can_start(settings)
-    plan = plan_workers(available_cores(), settings.workers, settings.threads)
-    with _shared_dirs(settings, plan.workers) as settings_with_dirs:
-        serve(settings_with_dirs, plan)
+    workers = settings.workers or 1
+    with _shared_dirs(settings, workers) as settings_with_dirs:
+        serve(settings_with_dirs, workers)
 
 
 def _check_can_start(settings: Settings) -> None:
@@ -92,13 +92,13 @@ def _check_can_start(settings: Settings) -> None:
             raise StartupError(f"cannot listen on {address}: {error.strerror}", "port") from None
 
 
-def serve(settings: Settings, plan: WorkerPlan) -> None:
+def serve(settings: Settings, workers: int) -> None:
     """Run uvicorn until it has drained after SIGTERM or SIGINT."""
     logging_config = log_config(settings.log_level, settings.log_format)
     logging.config.dictConfig(logging_config)
     keys = ReloadingApiKeys(settings)
     _warn_about_unknown_variables()
-    _log_startup(settings, plan, keys)
+    _log_startup(settings, workers, keys)
     # Uvicorn raises the signal again after it has drained; a requested stop exits with 0.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     config = uvicorn.Config(
@@ -106,8 +106,8 @@ def serve(settings: Settings, plan: WorkerPlan) -> None:
         factory=True,
         host=settings.host,
         port=settings.port,
-        workers=plan.workers,
-        loop="uvloop" if plan.workers == 1 else cast("str", ReusePortLoop),
+        workers=workers,
+        loop="uvloop" if workers == 1 else cast("str", ReusePortLoop),
         http=cast("type[asyncio.Protocol]", protocol_factory(_connection_limits(settings))),
         ws="none",
         log_config=logging_config,
@@ -119,7 +119,7 @@ def serve(settings: Settings, plan: WorkerPlan) -> None:
         timeout_graceful_shutdown=settings.graceful_shutdown_s,
         timeout_worker_healthcheck=_WORKER_HEALTHCHECK_TIMEOUT_S,
     )
-    if plan.workers > 1:
+    if workers > 1:
         with metrics_dir():
             Supervisor(config, settings, keys).run()
         return
@@ -153,10 +153,10 @@ def _shared_dirs(settings: Settings, workers: int) -> Iterator[Settings]:
         yield settings.model_copy(update=unset)
 
 
-def _log_startup(settings: Settings, plan: WorkerPlan, keys: ReloadingApiKeys) -> None:
+def _log_startup(settings: Settings, workers: int, keys: ReloadingApiKeys) -> None:
     fields = {
-        "workers": plan.workers,
-        "threads": plan.threads,
+        "workers": workers,
+        "threads": compute_threads(available_cores(), workers, settings.threads),
         "providers": ",".join(settings.providers),
         "store": str(settings.store),
         "keys": _on_off(keys.auth_required),

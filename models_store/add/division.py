@@ -145,8 +145,8 @@ def _guarded(node: NodeProto, element: int) -> list[NodeProto]:
     division = NodeProto.FromString(node.SerializeToString())
     division.input[:] = [signed_dividend, signed_divisor]
     return [
-        *(_constant(name, value, element)
-          for name, value in ((minus_one, -1), (one, 1), (minus_two, -2))),
+        *(helper.make_node("Constant", [], [x], value=helper.make_tensor("", element, [], [value]))
+          for x, value in ((minus_one, -1), (one, 1), (minus_two, -2))),
         helper.make_node("Equal", [divisor, minus_one], [is_minus_one]),
         helper.make_node("Cast", [is_minus_one], [as_int], to=element),
         helper.make_node("Mul", [as_int, minus_two], [change]),
@@ -155,8 +155,3 @@ def _guarded(node: NodeProto, element: int) -> list[NodeProto]:
         helper.make_node("Mul", [divisor, sign], [signed_divisor]),
         division,
     ]  # fmt: skip
-
-
-def _constant(name: str, value: int, element: int) -> NodeProto:
-    tensor = helper.make_tensor("", element, [], [value])
-    return helper.make_node("Constant", [], [name], value=tensor)

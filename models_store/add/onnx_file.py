@@ -1,5 +1,6 @@
 """Read an ONNX file, with the data that it keeps in other files."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,18 +58,11 @@ def _check_size(path: Path, size: int) -> None:
 
 def count_parameters(model: onnx.ModelProto) -> int:
     """Return the number of weights; those of a tree ensemble are attributes of its operator."""
-    tensors = sum(_count_elements(tensor) for tensor in _initializers(model.graph))
+    tensors = sum(int(math.prod(tensor.dims)) for tensor in _initializers(model.graph))
     attributes = sum(
         len(attribute.floats) for node in model.graph.node for attribute in node.attribute
     )
     return tensors + attributes
-
-
-def _count_elements(tensor: TensorProto) -> int:
-    count = 1
-    for size in tensor.dims:
-        count *= size
-    return count
 
 
 def _initializers(graph: onnx.GraphProto) -> Iterator[TensorProto]:

@@ -18,6 +18,14 @@ Shape = tuple[int | str, ...]
 _DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc")
 """Domains of the operators that onnxruntime brings."""
 
+_DTYPES: dict[int, DType] = {
+    TensorProto.STRING
+    if name == "string"
+    else helper.np_dtype_to_tensor_dtype(np.dtype(name)): name
+    for name in get_args(DType)
+}
+"""ONNX's number of an element type → the manifest's name."""
+
 _MAX_INPUTS = 64
 _MAX_NAME_CHARS = 256
 """Limits of a request to the service."""
@@ -124,22 +132,14 @@ def _dtype(kind: str, value: onnx.ValueInfoProto) -> DType:
         name = str(form).removesuffix("_type")
         raise AddError(f"the {kind} {value.name} has the type {name}; only tensors are served")
     element = value.type.tensor_type.elem_type
-    if element == TensorProto.STRING:
-        return "string"
-    names: tuple[DType, ...] = get_args(DType)
-    for name in names:
-        if name != "string" and helper.np_dtype_to_tensor_dtype(_numpy_dtype(name)) == element:
-            return name
+    if element in _DTYPES:
+        return _DTYPES[element]
     if kind == "output" and element == TensorProto.UNDEFINED:
         return "float32"  # the run says what it is
     raise AddError(
         f"the {kind} {value.name} is {TensorProto.DataType.Name(element).lower()}, a type that "
         f"the Open Inference Protocol has no name for"
     )
-
-
-def _numpy_dtype(name: DType) -> np.dtype[np.generic]:
-    return np.dtype(name)
 
 
 def _shape(value: onnx.ValueInfoProto) -> Shape:
@@ -176,9 +176,9 @@ def fix_sizes(specs: Sequence[TensorSpec], size: int) -> list[TensorSpec]:
     return [
         spec.model_copy(
             update={
-                "shape": (
-                    *spec.shape[:1],
-                    *(size if isinstance(old, str) else old for old in spec.shape[1:]),
+                "shape": tuple(
+                    size if axis and isinstance(old, str) else old
+                    for axis, old in enumerate(spec.shape)
                 )
             }
         )
@@ -206,10 +206,7 @@ def set_tensors(
 
 
 def _value_info(spec: TensorSpec) -> onnx.ValueInfoProto:
-    is_text = spec.dtype == "string"
-    element = (
-        TensorProto.STRING if is_text else helper.np_dtype_to_tensor_dtype(_numpy_dtype(spec.dtype))
-    )
+    (element,) = (element for element, dtype in _DTYPES.items() if dtype == spec.dtype)
     return helper.make_tensor_value_info(spec.name, element, spec.shape)
 
 

@@ -83,7 +83,8 @@ def made_inputs(specs: Sequence[TensorSpec]) -> Iterator[dict[str, NDArray[np.ge
                 f"the input {spec.name} is {spec.dtype} [{', '.join(map(str, spec.shape))}], "
                 f"{size / 2**30:,.0f} GiB in each request; the limit is 1 GiB"
             )
-    sizes = _SIZES if _has_free_sizes(specs) else _SIZES[:1]
+    has_free_sizes = any(isinstance(size, str) for spec in specs for size in spec.shape[1:])
+    sizes = _SIZES if has_free_sizes else _SIZES[:1]
     for rows, size, limit in product((ROWS, 1), sizes, (10, 1)):
         if all(_count_bytes(spec, rows, size) <= _MAX_BYTES for spec in specs):
             generator = np.random.default_rng(0)
@@ -99,10 +100,6 @@ def inputs_of_other_sizes(
         if other_size not in (size, 1) and fits:
             generator = np.random.default_rng(0)
             yield {spec.name: _make_array(generator, spec, rows, other_size, 1) for spec in specs}
-
-
-def _has_free_sizes(specs: Sequence[TensorSpec]) -> bool:
-    return any(isinstance(size, str) for spec in specs for size in spec.shape[1:])
 
 
 def _fill_shape(spec: TensorSpec, rows: int, size: int) -> tuple[int, ...]:

@@ -131,7 +131,8 @@ class _RansEncoder:
         bits = len(self._states).bit_length() - 1
         halvings = b"".join(encode_varint(rows) for rows in self._rows[:bits])
         header = bytes([_HALVING_FLAG + bits]) + halvings
-        return header + _pack_states(self._states) + self._stream().tobytes()
+        states = self._states.view(np.uint8).reshape(-1, 8)[:, :_STATE_BYTES]
+        return header + states.tobytes() + self._stream().tobytes()
 
     def _encode_row(self, frequency: _Ints, start: _Ints) -> None:
         states = self._states[: len(frequency)]
@@ -250,10 +251,6 @@ class RansDecoder:
         words = dropped.astype("<u4").view("<u2")  # the lowest 32 bits
         self._words = np.concatenate([words, self._words[self._position :]])
         self._position = 0
-
-
-def _pack_states(states: _Ints) -> bytes:
-    return states.view(np.uint8).reshape(-1, 8)[:, :_STATE_BYTES].tobytes()
 
 
 def _unpack_states(data: bytes) -> _Ints:

@@ -1,21 +1,12 @@
 """Data types of tensors: onnxruntime's names for those that a manifest can name."""
 
 from collections.abc import Mapping
+from typing import get_args
 
 from models_store.manifest import DType
 
 ORT_DTYPES: Mapping[str, DType] = {
-    "tensor(bool)": "bool",
-    "tensor(double)": "float64",
+    **{f"tensor({dtype})": dtype for dtype in get_args(DType)},
     "tensor(float)": "float32",
-    "tensor(float16)": "float16",
-    "tensor(int16)": "int16",
-    "tensor(int32)": "int32",
-    "tensor(int64)": "int64",
-    "tensor(int8)": "int8",
-    "tensor(string)": "string",
-    "tensor(uint16)": "uint16",
-    "tensor(uint32)": "uint32",
-    "tensor(uint64)": "uint64",
-    "tensor(uint8)": "uint8",
+    "tensor(double)": "float64",
 }

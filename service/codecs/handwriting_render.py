@@ -26,14 +26,6 @@ Points = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class PlacedSymbol:
-    """One symbol at its place on the page: strokes of points (P, 2)."""
-
-    symbol: str
-    strokes: tuple[Points, ...]
-
-
-@dataclass(frozen=True)
 class Page:
     """Symbols side by side."""
 
@@ -42,7 +34,8 @@ class Page:
     height: int
     stroke_width: float
     """The line's width."""
-    symbols: tuple[PlacedSymbol, ...]
+    symbols: tuple[Drawing, ...]
+    """Each at its place on the page."""
 
 
 def layout_page(text: str, drawings: Sequence[Drawing], aspect: float, height: int) -> Page:
@@ -73,7 +66,7 @@ def layout_page(text: str, drawings: Sequence[Drawing], aspect: float, height: i
         height=max(1, round(size[1])),
         stroke_width=_STROKE_WIDTH * height,
         symbols=tuple(
-            PlacedSymbol(symbol, tuple((stroke - corner) * height for stroke in strokes))
+            Drawing(symbol, tuple((stroke - corner) * height for stroke in strokes))
             for symbol, strokes in placements
         ),
     )

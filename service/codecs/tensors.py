@@ -6,33 +6,23 @@ Bytes are little-endian, row-major; of BYTES, each element is its length as uint
 
 import math
 import struct
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models_store.manifest import DType
 from service.errors import InvalidValue
 
 Array = NDArray[np.generic]
 
 BYTES = "BYTES"
-DATATYPES = {
-    "bool": "BOOL",
-    "uint8": "UINT8",
-    "uint16": "UINT16",
-    "uint32": "UINT32",
-    "uint64": "UINT64",
-    "int8": "INT8",
-    "int16": "INT16",
-    "int32": "INT32",
-    "int64": "INT64",
-    "float16": "FP16",
-    "float32": "FP32",
-    "float64": "FP64",
+DATATYPES: Mapping[str, str] = {
+    **{dtype: dtype.upper().replace("FLOAT", "FP") for dtype in get_args(DType)},
     "string": BYTES,
 }
-"""A manifest's dtype → what the protocol calls it."""
+"""A manifest's dtype → what the protocol calls it: UINT8, FP32, BOOL …"""
 
 _MAX_JSON_VALUES = 4_194_304
 """Values of an output in JSON. Each is an object, and other requests wait until all are written."""
@@ -169,15 +159,12 @@ def flatten(name: str, value: object) -> tuple[list[int], list[object]]:
 
 def _describe_ragged(name: str, shape: Sequence[int], lengths: Sequence[int | None]) -> str:
     odd = next(index for index, length in enumerate(lengths) if length != lengths[0])
-    first, other = (_format_path(name, shape, index) for index in (0, odd))
+    paths = (np.unravel_index(index, tuple(shape)) for index in (0, odd))
+    first, other = (name + "".join(f"[{position}]" for position in path) for path in paths)
     return (
         f"{first} {_describe_length(lengths[0])}, but {other} {_describe_length(lengths[odd])}; "
         "lists at one level must be equally long"
     )
-
-
-def _format_path(name: str, shape: Sequence[int], index: int) -> str:
-    return name + "".join(f"[{position}]" for position in np.unravel_index(index, tuple(shape)))
 
 
 def _describe_length(length: int | None) -> str:

@@ -152,10 +152,13 @@ def build_generation_request(
     )
 
 
+def list_characters(characters: Sequence[str]) -> str:
+    """Return the characters with their code points, for a message."""
+    return ", ".join(f"{character!r} (U+{ord(character):04X})" for character in characters)
+
+
 def _unknown_characters_message(model: LoadedModel[TextGeneration], unknown: list[str]) -> str:
-    listed = ", ".join(
-        f"{character!r} (U+{ord(character):04X})" for character in unknown[:_MAX_LISTED_CHARACTERS]
-    )
+    listed = list_characters(unknown[:_MAX_LISTED_CHARACTERS])
     omitted = len(unknown) - _MAX_LISTED_CHARACTERS
     more = f" and {omitted} more" if omitted > 0 else ""
     vocabulary = model.task.vocabulary

@@ -6,6 +6,7 @@ from models_store.sampling.handwriting import sample_drawings
 from models_store.tasks import HandwritingGeneration
 from service.codecs.handwriting_render import Page, layout_page
 from service.errors import InvalidValue
+from service.handlers.generation import list_characters
 from service.runtime.loaded_model import LoadedModel
 
 _MAX_LISTED_SYMBOLS = 10
@@ -16,12 +17,10 @@ def validate_text(model: LoadedModel[HandwritingGeneration], text: str) -> None:
     symbols = model.task.symbols
     unknown = [symbol for symbol in dict.fromkeys(text) if symbol not in symbols and symbol != " "]
     if unknown:
-        listed = ", ".join(
-            f"{symbol!r} (U+{ord(symbol):04X})" for symbol in unknown[:_MAX_LISTED_SYMBOLS]
-        )
+        listed = unknown[:_MAX_LISTED_SYMBOLS]
         raise InvalidValue(
-            f"{model.name} cannot draw {listed}; it draws {symbols} and blanks",
-            characters=unknown[:_MAX_LISTED_SYMBOLS],
+            f"{model.name} cannot draw {list_characters(listed)}; it draws {symbols} and blanks",
+            characters=listed,
         )
     if not text.strip(" "):
         raise InvalidValue(f"text has only blanks; {model.name} draws {symbols}")

@@ -73,42 +73,32 @@ def infer(
     """
     session = model.graphs[graph.role]
     if isinstance(model.task, Tensors):
-        batching = model.manifest.batching.get(graph.path)
-        run_size = batching.max_batch_size if batching else limits.max_rows
-        return _infer_external(session, graph, inputs, run_size, limits.max_output_bytes, check)
+        return _infer_external(model, session, graph, inputs, limits, check)
     _check_sizes(model.task, graph, inputs, limits)
     _check_values(model.task, inputs)
-    if graph.is_batchable:
-        run_size = rows_per_run(session)
-        return _run_rows(session, inputs, check, run_size, limits.max_output_bytes)
-    check()
     try:
-        outputs = session.run(inputs)
+        return _run(session, graph, inputs, rows_per_run(session), limits, check)
     except BadInputs as error:  # an index out of range in a graph of an unknown kind, for example
         raise InvalidValue("the graph does not accept these values") from error
-    return InferResult(outputs, [next(iter(_free_dimensions(graph, inputs).values()), 1)])
 
 
 def _infer_external(
+    model: LoadedModel[Task],
     session: Graph,
     graph: ModelFile,
     inputs: Mapping[str, Array],
-    run_size: int,
-    max_output_bytes: int,
+    limits: InferLimits,
     check: Callable[[], None],
 ) -> InferResult:
+    batching = model.manifest.batching.get(graph.path)
+    run_size = batching.max_batch_size if batching else limits.max_rows
     texts = {spec.name for spec in graph.inputs if spec.dtype == "string"}
     graph_inputs = {
         name: _decode_text(name, array) if name in texts else array
         for name, array in inputs.items()
     }
     try:
-        if graph.is_batchable:
-            result = _run_rows(session, graph_inputs, check, run_size, max_output_bytes)
-        else:
-            check()
-            result = InferResult(session.run(graph_inputs), [1])
-            _count_bytes(result.outputs, max_output_bytes)
+        result = _run(session, graph, graph_inputs, run_size, limits, check)
     except (*RunError, RowsError) as error:  # incompatible sizes, or an index out of range
         raise InvalidValue(
             f"the graph does not accept these inputs: {clean_message(error)}"
@@ -143,13 +133,20 @@ def _count_bytes(outputs: Mapping[str, Array], max_bytes: int, counted: int = 0)
     return counted
 
 
-def _run_rows(
+def _run(
     session: Graph,
+    graph: ModelFile,
     inputs: Mapping[str, Array],
-    check: Callable[[], None],
     run_size: int,
-    max_output_bytes: int,
+    limits: InferLimits,
+    check: Callable[[], None],
 ) -> InferResult:
+    """Run the graph, in runs of `run_size` rows if its rows are independent."""
+    if not graph.is_batchable:
+        check()
+        outputs = session.run(inputs)
+        _count_bytes(outputs, limits.max_output_bytes)
+        return InferResult(outputs, [next(iter(_free_dimensions(graph, inputs).values()), 1)])
     # One row per run where batches gain nothing, so that neither memory nor the time between two
     # checks grows with the number of rows.
     run_outputs, batch_sizes, size = [], [], 0
@@ -161,7 +158,7 @@ def _run_rows(
             name: np.ascontiguousarray(array[start:stop]) for name, array in inputs.items()
         }
         run_outputs.append(run_checking_rows(session, run_inputs))
-        size = _count_bytes(run_outputs[-1], max_output_bytes, size)
+        size = _count_bytes(run_outputs[-1], limits.max_output_bytes, size)
         batch_sizes.append(stop - start)
     return InferResult(concatenate_rows(run_outputs), batch_sizes)
 

@@ -12,7 +12,6 @@ from service.app import ExecutionBackend, create_app
 from service.ray_serve.remote_graph import RemoteGraphLoader
 from service.ray_serve.remote_scheduler import RemoteGenerationScheduler
 from service.ray_serve.replica import ModelReplica
-from service.scheduling.admission import AdmissionController
 from service.settings import Settings
 
 APP_NAME = "deepshelf"
@@ -54,10 +53,11 @@ def build_application(
         }
         # Ray sends requests to an ingress as soon as it has begun, ready or not.
         loaded = settings.model_copy(update={"load_before_listen": True})
-        return create_app(
-            loaded,
-            backend=ExecutionBackend(RemoteGraphLoader(handles).load, _create_remote_scheduler),
+        backend = ExecutionBackend(
+            RemoteGraphLoader(handles).load,
+            lambda admission, max_streams, _: RemoteGenerationScheduler(admission, max_streams),
         )
+        return create_app(loaded, backend=backend)
 
     ingress: Any = serve.deployment(
         serve.ingress(application)(),
@@ -81,9 +81,3 @@ def deploy_application(settings: Settings, address: str, application: Applicatio
 
 def _deployment_name(name: str) -> str:
     return f"model-{name}"
-
-
-def _create_remote_scheduler(
-    admission: AdmissionController, max_streams: int, _threads: int
-) -> RemoteGenerationScheduler:
-    return RemoteGenerationScheduler(admission, max_streams)

@@ -81,11 +81,6 @@ class RemoteGraph:
             responses.cancel()
 
 
-def is_replica_lost(error: RayError) -> bool:
-    """Return True if the replica failed, rather than the request."""
-    return not isinstance(error, RayTaskError)
-
-
 class RemoteGraphLoader:
     """Loads graphs from the deployments of their models."""
 

@@ -4,10 +4,10 @@ import asyncio
 import logging
 from dataclasses import replace
 
-from ray.exceptions import RayError
+from ray.exceptions import RayError, RayTaskError
 
 from service.errors import Unavailable
-from service.ray_serve.remote_graph import MAX_ATTEMPTS, REPLICA_LOST, RemoteGraph, is_replica_lost
+from service.ray_serve.remote_graph import MAX_ATTEMPTS, REPLICA_LOST, RemoteGraph
 from service.ray_serve.replica import GenerationChunk
 from service.runtime.recurrent import RecurrentModel
 from service.scheduling.continuous_batching import GenerationScheduler
@@ -75,9 +75,9 @@ class RemoteGenerationScheduler(GenerationScheduler):
             async for chunk in graph.generate(request, stream.ticket.remaining_s, skip):
                 stream.ticket.check()
                 stream.append_chunk(chunk)
-        except RayError as error:
-            if is_replica_lost(error):
-                _log.warning("a replica was lost", extra={"fields": {"error": repr(error)[:200]}})
-                return False
+        except RayTaskError as error:
             raise Unavailable("the model failed during generation") from error
+        except RayError as error:
+            _log.warning("a replica was lost", extra={"fields": {"error": repr(error)[:200]}})
+            return False
         return True

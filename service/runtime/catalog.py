@@ -14,6 +14,7 @@ from typing import Literal, NoReturn, TypeGuard, TypeVar
 from models_store.compression.container import fingerprint
 from models_store.manifest import Manifest
 from models_store.tasks import Compression, Task
+from models_store.validation_messages import truncate
 from service.errors import NotFound, Unavailable
 from service.runtime.default_models import select_defaults
 from service.runtime.loaded_model import LoadedModel
@@ -242,13 +243,8 @@ def _no_model(name: str, available: list[str], alternatives: str) -> NotFound:
     """Return the error that names the nearest model, or all that there are."""
     nearest = get_close_matches(name[:64], available, n=1)
     hint = f"did you mean {nearest[0]!r}?" if nearest else alternatives
-    return NotFound(f"there is no model {_quote(name)}; {hint}", available=available)
+    return NotFound(f"there is no model {truncate(name, 64)!r}; {hint}", available=available)
 
 
 def _format_list(items: Mapping[str, object] | Mapping[int, object] | list[str]) -> str:
     return ", ".join(map(str, items)) or "none"
-
-
-def _quote(name: str) -> str:
-    """Quote a client's text for a message: printable and short."""
-    return repr(name if len(name) <= 64 else name[:61] + "...")

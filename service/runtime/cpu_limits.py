@@ -7,25 +7,15 @@ until the next period, which raises tail latency.
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 
-@dataclass(frozen=True)
-class WorkerPlan:
-    """Number of processes, and of compute threads in each."""
-
-    workers: int
-    threads: int
-
-
-def plan_workers(cores: int, workers: int | None, threads: int | None) -> WorkerPlan:
-    """Return one process with a thread for each core, unless `workers` or `threads` say otherwise.
+def compute_threads(cores: int, workers: int, threads: int | None) -> int:
+    """Return the compute threads of each worker: `threads`, else its share of the cores.
 
     Several workers share the cores as evenly as whole numbers do.
     """
-    workers = workers or 1
-    return WorkerPlan(workers, threads or max(1, cores // workers))
+    return threads or max(1, cores // workers)
 
 
 def available_cores(root: Path = Path("/"), affinity: int | None = None) -> int:

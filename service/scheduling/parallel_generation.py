@@ -8,7 +8,7 @@ from collections import Counter
 
 from service.runtime.recurrent import RecurrentModel
 from service.scheduling.admission import AdmissionController
-from service.scheduling.continuous_batching import GenerationScheduler, StepResult
+from service.scheduling.continuous_batching import GenerationScheduler
 from service.scheduling.generation_stream import GenerationRequest, GenerationStream
 
 MAX_GENERATION_THREADS = 2
@@ -30,7 +30,8 @@ class ParallelGenerationScheduler(GenerationScheduler):
             for index in range(threads - 1)
         ]
         for scheduler in self._others:
-            scheduler.on_step = self._forward_step
+            # Looked up at each step, because it is set later.
+            scheduler.on_step = lambda result: self.on_step(result)  # noqa: PLW0108
         self._loads = Counter[GenerationScheduler]()
 
     def submit(
@@ -47,6 +48,3 @@ class ParallelGenerationScheduler(GenerationScheduler):
         super().close()
         for scheduler in self._others:
             scheduler.close()
-
-    def _forward_step(self, result: StepResult) -> None:
-        self.on_step(result)

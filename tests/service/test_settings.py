@@ -7,7 +7,6 @@ from pydantic import ValidationError
 
 from service.auth.key_reloader import ReloadingApiKeys
 from service.cli import app
-from service.runtime.cpu_limits import WorkerPlan
 from service.serve import _log_startup, _shared_dirs
 from service.settings import Settings
 from service.startup_errors import describe_settings_errors
@@ -270,7 +269,7 @@ def test_startup_logs_features_and_warns_of_an_open_address(
 ) -> None:
     accepted = Settings.model_validate(settings)
     with caplog.at_level(logging.INFO, logger="service"):
-        _log_startup(accepted, WorkerPlan(1, 2), ReloadingApiKeys(accepted))
+        _log_startup(accepted, 1, ReloadingApiKeys(accepted))
     fields = getattr(caplog.records[0], "fields")  # noqa: B009
     assert fields["keys"] == keys
     assert (fields["tls"], fields["admin"], fields["metrics"]) == ("off", "off", "open")
@@ -280,7 +279,7 @@ def test_startup_logs_features_and_warns_of_an_open_address(
 def test_printed_url_has_ipv6_addresses_in_brackets(caplog: pytest.LogCaptureFixture) -> None:
     settings = Settings(host="::")
     with caplog.at_level(logging.INFO, logger="service"):
-        _log_startup(settings, WorkerPlan(1, 2), ReloadingApiKeys(settings))
+        _log_startup(settings, 1, ReloadingApiKeys(settings))
     assert "http://[::1]:8000/" in caplog.text
 
 

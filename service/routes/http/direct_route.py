@@ -28,7 +28,8 @@ class DirectRoute(APIRoute):
         self._accepted_methods = set(self.methods or ())
         if "GET" in self._accepted_methods:
             self._accepted_methods.add("HEAD")
-        if _takes_request_alone(endpoint):
+        parameters = inspect.signature(endpoint).parameters.values()
+        if [parameter.annotation for parameter in parameters] == [Request]:
             self.app = _direct_app(endpoint)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
@@ -65,11 +66,6 @@ def add_router(app: FastAPI, router: APIRouter) -> None:
     `include_router` keeps routers nested, and matches every request against them twice.
     """
     app.router.routes.extend(router.routes)
-
-
-def _takes_request_alone(endpoint: Callable[..., Any]) -> bool:
-    parameters = inspect.signature(endpoint).parameters.values()
-    return [parameter.annotation for parameter in parameters] == [Request]
 
 
 def _direct_app(endpoint: Callable[..., Any]) -> ASGIApp:

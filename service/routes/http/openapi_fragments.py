@@ -83,65 +83,64 @@ def image_upload(
 
     `params` are its parameters, in the query or in the form.
     """
-    fields = form_field_schemas(params)
     image_array = {"type": "array", "items": _BINARY, "minItems": 1}
     image_schema = image_array if multiple else _BINARY
     repeat_hint = "; repeat the field for several" if multiple else ""
-    properties: dict[str, Any] = {
+    files: dict[str, Any] = {
         "image": {**image_schema, "description": f"An image file{repeat_hint}"}
     }
     if with_reference:
-        properties["reference"] = {
+        files["reference"] = {
             **image_array,
             "description": "The clean image, one per `image`, to compare the result with",
         }
-    form = {"type": "object", "required": ["image"], "properties": {**properties, **fields}}
-    parts = {name: {"contentType": "image/*"} for name in properties}
-    return {
-        "parameters": query_parameters(params),
-        "requestBody": {
-            "required": True,
-            "description": "Images in a form (`curl -F image=@cat.jpg`), or one image as the "
-            "whole body (`curl --data-binary @cat.jpg`), which is the fastest way. JPEG, PNG, "
-            "WebP, AVIF, HEIC, GIF, BMP or TIFF: the format is detected from the bytes, not from "
-            "the content type. EXIF orientation is respected.",
-            "content": {
-                "multipart/form-data": {"schema": form, "encoding": parts},
-                "image/*": {"schema": _BINARY},
-                "application/octet-stream": {"schema": _BINARY},
-                "application/x-www-form-urlencoded": {
-                    "schema": {
-                        **_BINARY,
-                        "description": "Also an image: curl's --data-binary sends this type by "
-                        "default.",
-                    }
-                },
-            },
-        },
+    form = {
+        "type": "object",
+        "required": ["image"],
+        "properties": {**files, **form_field_schemas(params)},
     }
+    description = (
+        "Images in a form (`curl -F image=@cat.jpg`), or one image as the whole body "
+        "(`curl --data-binary @cat.jpg`), which is the fastest way. JPEG, PNG, WebP, AVIF, HEIC, "
+        "GIF, BMP or TIFF: the format is detected from the bytes, not from the content type. EXIF "
+        "orientation is respected."
+    )
+    encoding = {name: {"contentType": "image/*"} for name in files}
+    content = {
+        "multipart/form-data": {"schema": form, "encoding": encoding},
+        **_raw_content("image/*", _BINARY, "an image"),
+    }
+    return _upload(params, description, content)
 
 
 def code_upload(params: type[RequestParams]) -> dict[str, Any]:
     """Return the `openapi_extra` of an operation that takes a code, in a form or as raw body."""
     code = {**_BINARY, "description": "A code from `/v1/compress`"}
     form = {"type": "object", "required": ["code"], "properties": {"code": code}}
+    description = (
+        "A code as the whole body (`curl --data-binary @digit.code`) or as a form "
+        "(`curl -F code=@digit.code`)."
+    )
+    content = {
+        **_raw_content("application/vnd.deepshelf.code", code, "a code"),
+        "multipart/form-data": {"schema": form},
+    }
+    return _upload(params, description, content)
+
+
+def _raw_content(media_type: str, schema: dict[str, Any], kind: str) -> dict[str, Any]:
+    curl_default = f"Also {kind}: curl's --data-binary sends this type by default."
+    return {
+        media_type: {"schema": schema},
+        "application/octet-stream": {"schema": schema},
+        "application/x-www-form-urlencoded": {"schema": {**_BINARY, "description": curl_default}},
+    }
+
+
+def _upload(
+    params: type[RequestParams], description: str, content: dict[str, Any]
+) -> dict[str, Any]:
     return {
         "parameters": query_parameters(params),
-        "requestBody": {
-            "required": True,
-            "description": "A code as the whole body (`curl --data-binary @digit.code`) or as a "
-            "form (`curl -F code=@digit.code`).",
-            "content": {
-                "application/vnd.deepshelf.code": {"schema": code},
-                "application/octet-stream": {"schema": code},
-                "application/x-www-form-urlencoded": {
-                    "schema": {
-                        **_BINARY,
-                        "description": "Also a code: curl's --data-binary sends this type by "
-                        "default.",
-                    }
-                },
-                "multipart/form-data": {"schema": form},
-            },
-        },
+        "requestBody": {"required": True, "description": description, "content": content},
     }

@@ -16,7 +16,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from models_store.validation_messages import ValidationMessage, describe_errors
+from models_store.validation_messages import (
+    MAX_VALUE_CHARS,
+    ValidationMessage,
+    describe_errors,
+    truncate,
+)
 from service.errors import InternalError, InvalidValue, MethodNotAllowed, NotFound, ServiceError
 from service.routes.http.error_formats import error_formatter_for
 from service.routes.http.locations import location_without_slash, root_path
@@ -31,8 +36,6 @@ EXPECTED_ERRORS = (ServiceError, RequestValidationError, HTTPException, RequestC
 
 CLIENT_CLOSED_REQUEST = 499
 """nginx's status for a client that has disconnected. It appears only in the log."""
-
-_MAX_VALUE_CHARS = 80
 
 
 def invalid_parameters(
@@ -84,7 +87,7 @@ async def handle_error(request: Request, error: Exception) -> Response:
         if location is not None:
             return Response(status_code=307, headers={"Location": location})
         if wants_page(request):
-            return not_found_page(request, _truncate(request.url.path))
+            return not_found_page(request, truncate(request.url.path, MAX_VALUE_CHARS))
     problem = _to_service_error(request, error)
     scope = request.scope
     # For the log and metrics: an error within a stream comes after the status has been sent.
@@ -109,7 +112,7 @@ def _to_service_error(request: Request, error: Exception) -> ServiceError:
 def _from_http_exception(request: Request, error: HTTPException) -> ServiceError:
     headers = error.headers or {}
     if error.status_code == HTTPStatus.NOT_FOUND:
-        path = _truncate(request.url.path)
+        path = truncate(request.url.path, MAX_VALUE_CHARS)
         return NotFound(
             f"there is nothing at {path}; {_suggest_route(request)}/docs lists the routes"
         )
@@ -126,7 +129,3 @@ def _suggest_route(request: Request) -> str:
     paths = [route.path for route in routes if "{" not in route.path]
     nearest = get_close_matches(request.url.path[:64], paths, n=1, cutoff=0.8)
     return f"did you mean {nearest[0]}? " if nearest else ""
-
-
-def _truncate(text: str) -> str:
-    return text if len(text) <= _MAX_VALUE_CHARS else text[: _MAX_VALUE_CHARS - 3] + "..."

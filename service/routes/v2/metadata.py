@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-from models_store.manifest import TensorSpec
 from service.codecs.tensors import BYTES, DATATYPES
 from service.routes.v2.target import TEXT_INPUT, TEXT_OUTPUTS, InferTarget
 from service.runtime.batched_graph import BatchedGraph
@@ -16,26 +15,26 @@ def build_metadata(target: InferTarget) -> ModelMetadata:
         name=target.name,
         versions=[str(version) for version in target.versions],
         platform="onnxruntime_onnx" if target.graph else "deepshelf_text",
-        inputs=[TensorMetadata(**tensor) for tensor in _input_specs(target)],
-        outputs=[TensorMetadata(**tensor) for tensor in _output_specs(target)],
+        inputs=_inputs(target),
+        outputs=_outputs(target),
     )
 
 
-def _input_specs(target: InferTarget) -> list[dict[str, Any]]:
+def _inputs(target: InferTarget) -> list[TensorMetadata]:
     if target.graph is None:
-        return [{"name": TEXT_INPUT, "datatype": BYTES, "shape": [-1]}]
-    return [_tensor_spec(spec) for spec in target.graph.inputs]
+        return [_tensor(TEXT_INPUT, BYTES, ("texts",))]
+    return [_tensor(spec.name, DATATYPES[spec.dtype], spec.shape) for spec in target.graph.inputs]
 
 
-def _output_specs(target: InferTarget) -> list[dict[str, Any]]:
+def _outputs(target: InferTarget) -> list[TensorMetadata]:
     if target.graph is None:
-        return [{"name": n, "datatype": kind, "shape": [-1]} for n, kind in TEXT_OUTPUTS.items()]
-    return [_tensor_spec(spec) for spec in target.graph.outputs]
+        return [_tensor(name, datatype, ("texts",)) for name, datatype in TEXT_OUTPUTS.items()]
+    return [_tensor(spec.name, DATATYPES[spec.dtype], spec.shape) for spec in target.graph.outputs]
 
 
-def _tensor_spec(spec: TensorSpec) -> dict[str, Any]:
-    shape = [size if isinstance(size, int) else -1 for size in spec.shape]
-    return {"name": spec.name, "datatype": DATATYPES[spec.dtype], "shape": shape}
+def _tensor(name: str, datatype: str, shape: Sequence[int | str]) -> TensorMetadata:
+    sizes = [size if isinstance(size, int) else -1 for size in shape]
+    return TensorMetadata(name=name, datatype=datatype, shape=sizes)
 
 
 def build_config(target: InferTarget, *, max_batch_size: int, threads: int) -> dict[str, Any]:
@@ -47,8 +46,8 @@ def build_config(target: InferTarget, *, max_batch_size: int, threads: int) -> d
         "backend": "onnxruntime" if target.graph else "deepshelf",
         "version_policy": {"all": {}},
         "max_batch_size": max_batch_size if is_batched else 0,
-        "input": _config_tensors(_input_specs(target), is_batched),
-        "output": _config_tensors(_output_specs(target), is_batched),
+        "input": [_config_tensor(tensor, is_batched) for tensor in _inputs(target)],
+        "output": [_config_tensor(tensor, is_batched) for tensor in _outputs(target)],
         "instance_group": [_instance_group(target, threads)],
         **_dynamic_batching(target),
     }
@@ -72,13 +71,7 @@ def _dynamic_batching(target: InferTarget) -> dict[str, Any]:
     return {"dynamic_batching": limits}
 
 
-def _config_tensors(tensors: Sequence[dict[str, Any]], is_batched: bool) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": tensor["name"],
-            "data_type": "TYPE_"
-            + ("STRING" if tensor["datatype"] == BYTES else tensor["datatype"]),
-            "dims": tensor["shape"][1:] if is_batched else tensor["shape"],
-        }
-        for tensor in tensors
-    ]
+def _config_tensor(tensor: TensorMetadata, is_batched: bool) -> dict[str, Any]:
+    data_type = "STRING" if tensor.datatype == BYTES else tensor.datatype
+    dims = tensor.shape[1:] if is_batched else tensor.shape
+    return {"name": tensor.name, "data_type": f"TYPE_{data_type}", "dims": dims}

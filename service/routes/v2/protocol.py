@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from models_store.validation_messages import describe_errors
+from models_store.validation_messages import describe_errors, truncate
 from service.codecs.tensors import Array, datatype_of, from_bytes, from_json, to_bytes, to_json
 from service.errors import BadRequest, ContentTooLarge, InvalidValue
 from service.handlers.tensor_inputs import TensorRequirement, check_shape
@@ -36,10 +36,9 @@ class ParsedRequest:
         """Return all inputs as arrays. Raises InvalidValue: one does not meet its requirement."""
         received = [tensor.name for tensor in self.request.inputs]
         if sorted(received) != sorted(requirements):
-            raise InvalidValue(
-                f"the inputs are {', '.join(map(_quote_truncated, received))}; required: "
-                f"{', '.join(map(repr, requirements))}, each once"
-            )
+            quoted = ", ".join(repr(truncate(name, 64)) for name in received)
+            required = ", ".join(map(repr, requirements))
+            raise InvalidValue(f"the inputs are {quoted}; required: {required}, each once")
         sizes: dict[str, int] = {}
         for tensor in self.request.inputs:
             _check_input(tensor, requirements[tensor.name], sizes)
@@ -62,7 +61,7 @@ def _check_input(tensor: InferInput, requirement: TensorRequirement, sizes: dict
     name = tensor.name
     if tensor.datatype != requirement.datatype:
         raise InvalidValue(
-            f"{name} is {_quote_truncated(tensor.datatype)}; expected {requirement.datatype}"
+            f"{name} is {truncate(tensor.datatype, 64)!r}; expected {requirement.datatype}"
         )
     check_shape(name, tensor.shape, requirement, sizes)
 
@@ -170,7 +169,3 @@ def build_infer_response(
     )
     header = response.to_json()
     return b"".join([header, *binary_parts]), len(header) if binary_parts else None
-
-
-def _quote_truncated(text: str) -> str:
-    return repr(text if len(text) <= 64 else text[:61] + "...")

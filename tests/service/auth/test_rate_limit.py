@@ -24,8 +24,8 @@ def test_new_window_resets_the_count(tmp_path: Path) -> None:
     rates = RateLimiter(tmp_path)
     for _ in range(4):
         rates.hit(HOUR, "alice")
-    assert rates._storage is not None
-    rates._storage._database.execute("UPDATE hits SET expires = expires - 3601")
+    assert rates._database is not None
+    rates._database.execute("UPDATE hits SET expires = expires - 3601")
     assert rates.hit(HOUR, "alice") is None
     rates.close()
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from service.runtime.cpu_limits import WorkerPlan, available_cores, plan_workers
+from service.runtime.cpu_limits import available_cores, compute_threads
 
 
 def _write(root: Path, files: dict[str, str]) -> Path:
@@ -95,17 +95,17 @@ def test_this_machine_has_at_least_one() -> None:
 @pytest.mark.parametrize(
     ("cores", "workers", "threads", "expected"),
     [
-        (8, None, None, WorkerPlan(1, 8)),
-        (8, 2, None, WorkerPlan(2, 4)),
-        (8, None, 4, WorkerPlan(1, 4)),
-        (8, 3, None, WorkerPlan(3, 2)),
-        (8, 16, None, WorkerPlan(16, 1)),
-        (1, None, None, WorkerPlan(1, 1)),
-        (1, None, 4, WorkerPlan(1, 4)),
-        (8, 2, 3, WorkerPlan(2, 3)),
+        (8, 1, None, 8),
+        (8, 2, None, 4),
+        (8, 1, 4, 4),
+        (8, 3, None, 2),
+        (8, 16, None, 1),
+        (1, 1, None, 1),
+        (1, 1, 4, 4),
+        (8, 2, 3, 3),
     ],
 )
 def test_plan_fills_in_unset_values(
-    cores: int, workers: int | None, threads: int | None, expected: WorkerPlan
+    cores: int, workers: int, threads: int | None, expected: int
 ) -> None:
-    assert plan_workers(cores, workers, threads) == expected
+    assert compute_threads(cores, workers, threads) == expected
