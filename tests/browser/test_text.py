@@ -45,6 +45,7 @@ def throttle(session: CDPSession, bytes_per_s: int) -> None:
 
 def test_generation_can_be_stopped_and_restarted_from_the_keyboard(watched: Watched) -> None:
     page = show(watched, "text")
+    expect(page.get_by_label("Beginning")).not_to_be_empty()
     page.get_by_label("Characters").fill("2000")
     stop = page.get_by_role("button", name="Stop")
     expect(stop).to_be_disabled()
