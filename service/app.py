@@ -27,20 +27,8 @@ from service.observability.tracing import create_otlp_tracing
 from service.routes.http.direct_route import add_router
 from service.routes.http.problems import EXPECTED_ERRORS, handle_error
 from service.routes.openapi import build_openapi, format_errors
-from service.routes.ops import docs, health, metrics, playground
-from service.routes.protocols import PROTOCOL_ROUTERS
-from service.routes.v1 import (
-    classify,
-    compress,
-    denoise,
-    faces,
-    game,
-    handwriting,
-    layers,
-    models,
-    predict,
-    text,
-)
+from service.routes.ops import docs, playground
+from service.routes.routers import ROUTERS
 from service.runtime.cpu_limits import available_cores, compute_threads
 from service.runtime.graph_loader import GraphLoader, LoadOptions
 from service.runtime.inspection import Inspector
@@ -135,23 +123,7 @@ def create_app(
     # Not a constructor argument: FastAPI would overrule it by the root path that the server sends.
     app.root_path = settings.root_path
     app.state.app_state = state
-    route_modules = (
-        classify,
-        denoise,
-        compress,
-        faces,
-        text,
-        handwriting,
-        game,
-        predict,
-        models,
-        layers,
-        health,
-        metrics,
-        playground,
-        docs,
-    )
-    for router in (*(route_module.router for route_module in route_modules), *PROTOCOL_ROUTERS):
+    for router in ROUTERS:
         add_router(app, router)
     playground.mount_playground(app)
     docs.mount_docs_assets(app)

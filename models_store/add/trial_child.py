@@ -23,9 +23,8 @@ from models_store.add.sample_inputs import (
 from models_store.add.trial import RESULT, OutputTensor, TrialRequest, TrialResult
 from models_store.errors import AddError, StoreError
 from models_store.manifest import TensorSpec
-from models_store.onnx.dtypes import ORT_DTYPES
 from models_store.onnx.errors import clean_message
-from models_store.onnx.runtime import load_graph_fn
+from models_store.onnx.runtime import ORT_DTYPES, load_graph_fn
 from models_store.verify import GoldenCase, GraphFn, TensorMap, write_golden
 
 _RUNS = 5

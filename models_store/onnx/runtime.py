@@ -2,15 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, get_args
 
 from models_store.compression.tables import load_tables
 from models_store.errors import ManifestError, ReplayError
-from models_store.manifest import Manifest, ModelFile, Precision, TensorSpec
-from models_store.onnx.dtypes import ORT_DTYPES
+from models_store.manifest import DType, Manifest, ModelFile, Precision, TensorSpec
 from models_store.onnx.errors import clean_message
 from models_store.tasks import Compression
 from models_store.verify import GraphFn, TensorMap, load_graphs, replay_graph
+
+ORT_DTYPES: Mapping[str, DType] = {
+    **{f"tensor({dtype})": dtype for dtype in get_args(DType)},
+    "tensor(float)": "float32",
+    "tensor(double)": "float64",
+}
+"""onnxruntime's names of the data types that a manifest can name."""
 
 
 class _NodeArg(Protocol):

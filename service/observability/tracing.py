@@ -25,11 +25,8 @@ class Tracing:
     """An observer that exports each completed request as spans."""
 
     def __init__(self, provider: "TracerProvider") -> None:
-        from opentelemetry.propagators.textmap import DefaultGetter  # optional
-
         self._provider = provider
         self._tracer = provider.get_tracer("deepshelf")
-        self._getter = DefaultGetter()
 
     def __call__(self, completed: CompletedRequest) -> None:
         """Create the spans of a request; the provider sends them on its own thread."""
@@ -44,7 +41,7 @@ class Tracing:
         to_wall_ns = _monotonic_to_wall_clock()
         request_span = self._tracer.start_span(
             f"{completed.method} {completed.route}",
-            context=TraceContextTextMapPropagator().extract(headers, getter=self._getter),
+            context=TraceContextTextMapPropagator().extract(headers),
             kind=trace.SpanKind.SERVER,
             start_time=to_wall_ns(completed.started_at),
             attributes=_span_attributes(completed),

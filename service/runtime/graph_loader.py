@@ -25,25 +25,6 @@ GraphLoader = Callable[[bytes, Manifest, ModelFile], Graph]
 """The bytes of a graph, its manifest and its entry in the manifest → the graph, ready to run."""
 
 
-_MAX_TENSOR_MEMORY_BYTES = 1 << 30
-_MAX_RUN_S = 60.0
-
-
-def load_session(
-    graph: bytes,
-    manifest: Manifest,
-    spec: ModelFile,
-    provider: Provider = CPU,
-    max_tensor_memory_bytes: int = _MAX_TENSOR_MEMORY_BYTES,
-    max_run_s: float = _MAX_RUN_S,
-) -> Graph:
-    """Load the graph in this process. Raises what `Session` raises."""
-    if not isinstance(manifest.task, Tensors):
-        return Session(graph, spec, provider)
-    arena = bounded_arena(max_tensor_memory_bytes) if provider.name == CPU.name else None
-    return Session(graph, spec, provider, arena=arena, run_limit=run_limit(max_run_s))
-
-
 @dataclass(frozen=True)
 class LoadOptions:
     """Settings that apply to every version that is loaded."""
@@ -56,9 +37,9 @@ class LoadOptions:
     max_text_batch_size: int = 32
     batching: Mapping[str, Batching] = field(default_factory=dict)
     """Limits of dynamic batching by model, `*` for all, which replace those of the manifests."""
-    max_tensor_memory_bytes: int = _MAX_TENSOR_MEMORY_BYTES
+    max_tensor_memory_bytes: int = 1 << 30
     """Memory of the runs of models with the task *tensors*."""
-    max_run_s: float = _MAX_RUN_S
+    max_run_s: float = 60.0
     """Seconds after which a run of a model with the task *tensors* is ended."""
 
     @property
@@ -66,14 +47,26 @@ class LoadOptions:
         if self.load_graph is not None:
             return [self.load_graph]
         return [
-            partial(
-                load_session,
-                provider=provider,
-                max_tensor_memory_bytes=self.max_tensor_memory_bytes,
-                max_run_s=self.max_run_s,
-            )
-            for provider in self.providers
+            partial(load_session, provider=provider, options=self) for provider in self.providers
         ]
+
+
+DEFAULT_OPTIONS = LoadOptions()
+
+
+def load_session(
+    graph: bytes,
+    manifest: Manifest,
+    spec: ModelFile,
+    provider: Provider = CPU,
+    options: LoadOptions = DEFAULT_OPTIONS,
+) -> Graph:
+    """Load the graph in this process. Raises what `Session` raises."""
+    if not isinstance(manifest.task, Tensors):
+        return Session(graph, spec, provider)
+    is_cpu = provider.name == CPU.name
+    arena = bounded_arena(options.max_tensor_memory_bytes) if is_cpu else None
+    return Session(graph, spec, provider, arena=arena, run_limit=run_limit(options.max_run_s))
 
 
 @dataclass(frozen=True)

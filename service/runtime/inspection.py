@@ -90,7 +90,7 @@ class Inspector:
         self, folder: Path, file: ModelFile, tensor: str
     ) -> ort.InferenceSession:
         graph = add_output(_read(folder, file), tensor)
-        return ort.InferenceSession(graph, session_options(1), providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(graph, session_options(), providers=["CPUExecutionProvider"])
 
     def sample(self, manifest: Manifest) -> TensorMap:
         """Return inputs that the first graph was published with; raise Unavailable as `layers`."""

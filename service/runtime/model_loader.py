@@ -15,17 +15,17 @@ from models_store.compression.tables import latent_shape, load_tables
 from models_store.manifest import Manifest, Precision
 from models_store.tasks import Compression, Task, TextGeneration
 from models_store.verify import check_files, load_graphs
-from service.runtime.graph_loader import LoadOptions, open_graph
+from service.runtime.graph_loader import DEFAULT_OPTIONS, LoadOptions, open_graph
 from service.runtime.loaded_model import Graph, LoadedModel
 from service.runtime.recurrent import RecurrentModel, is_batch_invariant
 from service.runtime.session import Session
 
 _log = logging.getLogger(__name__)
 
-_DEFAULTS = LoadOptions()
 
-
-def load(folder: Path, manifest: Manifest, options: LoadOptions = _DEFAULTS) -> LoadedModel[Task]:
+def load(
+    folder: Path, manifest: Manifest, options: LoadOptions = DEFAULT_OPTIONS
+) -> LoadedModel[Task]:
     """Verify and load the version in `folder`, in all its precisions.
 
     The default precision is that of `options` if the version has it, else the manifest's choice.

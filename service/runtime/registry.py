@@ -13,8 +13,8 @@ from models_store.manifest import Manifest
 from models_store.signing.signatures import TrustedKeys
 from models_store.verify import read_manifest
 from service.errors import BackendUnreachable, NotFound, Unavailable
-from service.runtime.catalog import FileStats, ModelCatalog, ModelVersion
-from service.runtime.graph_loader import LoadOptions
+from service.runtime.catalog import FileStats, ModelCatalog, ModelVersion, VersionState
+from service.runtime.graph_loader import DEFAULT_OPTIONS, LoadOptions
 from service.runtime.memory import trim_malloc
 from service.runtime.model_control import ModelOverrides, Override
 from service.runtime.model_loader import load
@@ -40,7 +40,7 @@ class Registry:
         threads: int = 1,
         overrides: ModelOverrides | None = None,
         trusted_keys: TrustedKeys | None = None,
-        options: LoadOptions | None = None,
+        options: LoadOptions = DEFAULT_OPTIONS,
     ) -> None:
         """Serve `enabled_models` of `store` (default: all), unless `overrides` say otherwise.
 
@@ -52,7 +52,7 @@ class Registry:
         self._threads = threads
         self._overrides = overrides or ModelOverrides()
         self._trusted_keys = trusted_keys
-        self._options = options or LoadOptions()
+        self._options = options
         self._current_overrides: Mapping[str, Override] = {}
         self._is_closed = False
         self._refresh_lock = threading.Lock()
@@ -180,6 +180,7 @@ class Registry:
         """Load one version and put the result, which may be a failure, into the catalog."""
         if self._is_closed:
             return
+        state: VersionState
         current = self._catalog.versions.get(key)
         if current is not None and current.state == "unloaded":
             self._set_entry(
@@ -192,23 +193,24 @@ class Registry:
             manifest = read_manifest(folder, self._trusted_keys)
             model = load(folder, manifest, self._options)
         except StoreError as error:
-            if isinstance(error.__cause__, BackendUnreachable):
-                self._mark_pending(key, manifest, str(error.__cause__))
+            if isinstance(error.__cause__, BackendUnreachable):  # the next scan tries again
+                state, reason, file_stats = "loading", str(error.__cause__), ()
             else:
-                self._mark_failed(key, file_stats, manifest, str(error))
+                state, reason = "failed", str(error)
         except Exception as error:  # noqa: BLE001  # must not affect other models
             _log.exception("model could not be loaded", extra=_log_fields(key))
             # Clients see the reason, and messages of other libraries may contain paths.
-            self._mark_failed(
-                key, file_stats, manifest, f"it could not be loaded ({type(error).__name__})"
-            )
+            state, reason = "failed", f"it could not be loaded ({type(error).__name__})"
         else:
-            self._set_entry(
-                ModelVersion(
-                    *key, state="ready", manifest=manifest, model=model, file_stats=file_stats
-                )
+            entry = ModelVersion(
+                *key, state="ready", manifest=manifest, model=model, file_stats=file_stats
             )
+            self._set_entry(entry)
             _log.info("model ready", extra=_log_fields(key))
+            return
+        self._mark_not_loaded(
+            ModelVersion(*key, state=state, reason=reason, manifest=manifest, file_stats=file_stats)
+        )
 
     def _try_read_manifest(self, key: VersionKey) -> Manifest | None:
         try:
@@ -216,30 +218,22 @@ class Registry:
         except StoreError:
             return None
 
-    def _mark_failed(
-        self, key: VersionKey, file_stats: FileStats, manifest: Manifest | None, reason: str
-    ) -> None:
-        current = self._catalog.versions.get(key)
-        if current is not None and current.model is not None:
-            kept_reason = (
-                f"its files changed and do not verify; the copy in memory is still served: {reason}"
-            )
-            self._set_entry(replace(current, reason=kept_reason, file_stats=file_stats))
-        else:
-            failed = ModelVersion(
-                *key, state="failed", reason=reason, manifest=manifest, file_stats=file_stats
-            )
-            self._set_entry(failed)
-        _log.error("model failed", extra=_log_fields(key, reason=reason))
-
-    def _mark_pending(self, key: VersionKey, manifest: Manifest | None, reason: str) -> None:
-        """Leave the version to the next scan: the backend was unreachable."""
-        current = self._catalog.versions.get(key)
+    def _mark_not_loaded(self, entry: ModelVersion) -> None:
+        """Put `entry` into the catalog, unless an older copy of the version is still served."""
+        current = self._catalog.versions.get(entry.key)
         if current is None or current.model is None:
-            self._set_entry(
-                ModelVersion(*key, state="loading", reason=reason, manifest=manifest, file_stats=())
+            self._set_entry(entry)
+        elif entry.state == "failed":
+            reason = (
+                "its files changed and do not verify; the copy in memory is still served: "
+                f"{entry.reason}"
             )
-        _log.warning("model not loaded yet", extra=_log_fields(key, reason=reason))
+            self._set_entry(replace(current, reason=reason, file_stats=entry.file_stats))
+        fields = _log_fields(entry.key, reason=entry.reason)
+        if entry.state == "failed":
+            _log.error("model failed", extra=fields)
+        else:
+            _log.warning("model not loaded yet", extra=fields)
 
     def _remove_vanished(self, found: Mapping[VersionKey, FileStats]) -> None:
         vanished = set(self._catalog.versions) - set(found)

@@ -37,7 +37,6 @@ class Session:
         spec: ModelFile,
         provider: Provider = CPU,
         *,
-        intra_op_threads: int = 1,
         arena: BoundedArena | None = None,
         run_limit: RunLimit | None = None,
     ) -> None:
@@ -55,7 +54,7 @@ class Session:
         self.provider = provider
         self._arena = arena
         self._run_limit = run_limit
-        options = session_options(intra_op_threads)
+        options = session_options()
         if arena is not None:
             arena.add_to(options)
         try:
@@ -115,12 +114,12 @@ class Session:
         return dict(zip(self._outputs, values, strict=True))
 
 
-def session_options(intra_op_threads: int) -> ort.SessionOptions:
+def session_options() -> ort.SessionOptions:
     """Return the session options of every graph."""
     options = ort.SessionOptions()
     # Requests run in parallel, so a graph runs on one thread: N graphs side by side on N cores are
     # faster than one graph at a time on N threads, which synchronise at every operator.
-    options.intra_op_num_threads = intra_op_threads
+    options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     # A spinning thread burns a core that another worker, or the event loop, needs.

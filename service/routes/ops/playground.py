@@ -39,8 +39,6 @@ _HEADERS = {
     # Revalidate each time (mostly 304), so that an upgrade of the service shows at once.
     "Cache-Control": "no-cache",
     "Content-Security-Policy": PLAYGROUND_CSP,
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
 }
 
 
