@@ -30,6 +30,10 @@ class DataSplit(ABC):
     def subset(self, indices: Tensor) -> Self:
         return type(self)(*(getattr(self, field.name)[indices] for field in fields(self)))
 
+    def batch_count(self, size: int) -> int:
+        """Return the number of batches of an epoch, without the last partial one."""
+        return len(self) // min(size, len(self))
+
     def batches(self, size: int, generator: Generator | None = None) -> Iterator[Self]:
         """Iterate once over the split; a generator shuffles it and drops the last partial batch."""
         size = min(size, len(self))
@@ -60,6 +64,10 @@ class DataSet(Generic[SplitT]):
     train: SplitT
     test: SplitT
     validation: SplitT | None = None
+
+    def batch_count(self, size: int) -> int:
+        """Return the number of training batches of an epoch."""
+        return self.train.batch_count(size)
 
     def to_data_source(self) -> DataSource:
         """Return the manifest's entry, with the hash of the training split."""

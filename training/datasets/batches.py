@@ -14,34 +14,23 @@ def epoch_seed(seed: int, epoch: int) -> int:
     return seed * 1_000_003 + epoch
 
 
-class Batches:
-    """Iterate over (images (B, C, H, W) uint8, labels (B,)) of `split`.
+def epoch_generator(seed: int, epoch: int) -> Generator:
+    """Return a generator for the order and the random changes of an epoch's data."""
+    return Generator().manual_seed(epoch_seed(seed, epoch))
 
-    With a `generator` the order is shuffled, `transforms` are applied, and the last partial batch
-    is dropped, because batch statistics over a few images are noise. Without one, every image is
-    returned once, unchanged and in order.
+
+def training_batches(
+    split: ImageSplit,
+    batch_size: int,
+    generator: Generator,
+    transforms: Sequence[Callable[[Tensor, Generator], Tensor]] = (),
+) -> Iterator[Batch]:
+    """Yield shuffled, transformed images (B, C, H, W) uint8 of `split`, and their labels (B,).
+
+    The last partial batch is dropped, because batch statistics over a few images are noise.
     """
-
-    def __init__(
-        self,
-        split: ImageSplit,
-        batch_size: int,
-        generator: Generator | None = None,
-        transforms: Sequence[Callable[[Tensor, Generator], Tensor]] = (),
-    ) -> None:
-        self._split = split
-        self._batch_size = min(batch_size, len(split))
-        self._generator = generator
-        self._transforms = transforms
-
-    def __len__(self) -> int:
-        full, rest = divmod(len(self._split), self._batch_size)
-        return full if self._generator is not None or not rest else full + 1
-
-    def __iter__(self) -> Iterator[Batch]:
-        for batch in self._split.batches(self._batch_size, self._generator):
-            images_BCHW = batch.images_NCHW
-            if self._generator is not None:
-                for transform in self._transforms:
-                    images_BCHW = transform(images_BCHW, self._generator)
-            yield images_BCHW, batch.labels_N
+    for batch in split.batches(batch_size, generator):
+        images_BCHW = batch.images_NCHW
+        for transform in transforms:
+            images_BCHW = transform(images_BCHW, generator)
+        yield images_BCHW, batch.labels_N

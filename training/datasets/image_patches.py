@@ -49,50 +49,40 @@ class PatchData(DataSet[PatchSplit]):
 
     channels = 3
 
-    def batches(self, batch_size: int, generator: Generator) -> "PatchBatches":
-        """Return an epoch's batches, drawn from `generator`."""
-        return PatchBatches(self, batch_size, generator)
+    def batch_count(self, size: int) -> int:
+        return self.patches_per_epoch // min(size, self.patches_per_epoch)
 
+    def batches(self, batch_size: int, generator: Generator) -> Iterator[Tensor]:
+        """Yield an epoch's batches, uint8 (B, 3, P, P): random patches in random orientations.
 
-class PatchBatches:
-    """Iterate over uint8 (B, 3, P, P): random patches in random orientations.
-
-    A photograph that is smaller than a patch is mirrored at its right and lower edge. The last
-    partial batch is dropped.
-    """
-
-    def __init__(self, data: PatchData, batch_size: int, generator: Generator) -> None:
-        self._data, self._generator = data, generator
-        self._images = tuple(_pad_to_size(image, data.patch) for image in data.train.images)
-        self._batch_size = min(batch_size, data.patches_per_epoch)
-
-    def __len__(self) -> int:
-        return self._data.patches_per_epoch // self._batch_size
-
-    def __iter__(self) -> Iterator[Tensor]:
-        indices = self._draw_indices()
-        for _ in range(len(self)):
-            batch = [self._random_patch(i) for i in islice(indices, self._batch_size)]
+        A photograph that is smaller than a patch is mirrored at its right and lower edge. The last
+        partial batch is dropped.
+        """
+        images = [_pad_to_size(image, self.patch) for image in self.train.images]
+        indices = self._draw_indices(len(images), generator)
+        size = min(batch_size, self.patches_per_epoch)
+        for _ in range(self.batch_count(batch_size)):
+            batch = [self._random_patch(images[i], generator) for i in islice(indices, size)]
             yield torch.stack(batch)
 
-    def _draw_indices(self) -> Iterator[int]:
-        count = len(self._images)
-        if not self._data.evenly:
+    def _draw_indices(self, count: int, generator: Generator) -> Iterator[int]:
+        if not self.evenly:
             while True:
-                yield self._random_below(count)
-        order = torch.randperm(self._data.patches_per_epoch, generator=self._generator)
+                yield _random_below(count, generator)
+        order = torch.randperm(self.patches_per_epoch, generator=generator)
         yield from (order % count).tolist()
 
-    def _random_patch(self, index: int) -> Tensor:
-        image_CHW, side = self._images[index], self._data.patch
-        top, left = (self._random_below(size - side + 1) for size in image_CHW.shape[1:])
-        orientation = self._random_below(8)
-        if self._data.evenly:
+    def _random_patch(self, image_CHW: Tensor, generator: Generator) -> Tensor:
+        side = self.patch
+        top, left = (_random_below(size - side + 1, generator) for size in image_CHW.shape[1:])
+        orientation = _random_below(8, generator)
+        if self.evenly:
             orientation = _ROTATIONS_FIRST[orientation]
         return _orient(image_CHW[:, top : top + side, left : left + side], orientation)
 
-    def _random_below(self, bound: int) -> int:
-        return int(torch.randint(bound, (), generator=self._generator))
+
+def _random_below(bound: int, generator: Generator) -> int:
+    return int(torch.randint(bound, (), generator=generator))
 
 
 def _orient(image_CHW: Tensor, orientation: int) -> Tensor:

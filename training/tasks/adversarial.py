@@ -9,6 +9,8 @@ Shapes: B batch, C channels, H height, W width, Z latent.
 """
 
 import math
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from torchvision.utils import make_grid
 from training.config.tasks import AdversarialConfig
 from training.config.train import TrainConfig
 from training.datasets.base import ImageData, ImageSplit
-from training.datasets.batches import Batch, Batches, epoch_seed
+from training.datasets.batches import Batch, epoch_generator, training_batches
 from training.errors import RecipeError
 from training.networks.gan import GAN
 from training.networks.projected import ProjectedDiscriminator
@@ -90,12 +92,12 @@ class Adversarial(DatasetTask[ImageSplit]):
         load_weights(mobilenet, config)
         network.discriminator.projection.load_mobilenet(mobilenet)
 
-    def batches(self, epoch: int) -> "_LimitedBatches":
-        generator = Random().manual_seed(epoch_seed(self.train_config.seed, epoch))
-        batches = Batches(
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        generator = epoch_generator(self.train_config.seed, epoch)
+        batches = training_batches(
             self.data.train, self.train_config.batch_size, generator, self.config.transforms
         )
-        return _LimitedBatches(batches, self.steps_per_epoch)
+        return islice(batches, self.steps_per_epoch)
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         self.generator.train()
@@ -236,21 +238,6 @@ class Adversarial(DatasetTask[ImageSplit]):
         if self.train_config.channels_last:
             return floats.contiguous(memory_format=torch.channels_last)
         return floats
-
-
-class _LimitedBatches:
-    """Iterate over the first `count` of `batches`."""
-
-    def __init__(self, batches: Batches, count: int) -> None:
-        self._batches = batches
-        self._count = count
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __iter__(self) -> Any:
-        for _, batch in zip(range(self._count), self._batches, strict=False):
-            yield batch
 
 
 def to_uint8(images: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from training.config.tasks import ClassificationConfig, ClassifierConfig
 from training.datasets.base import ImageSplit
-from training.datasets.batches import Batch, Batches
+from training.datasets.batches import Batch
 from training.datasets.transforms import Transform, alternately_flipped
 from training.errors import RecipeError
 from training.tasks.base import Monitor, Scores, build_task, classification_scores
@@ -85,11 +85,11 @@ class Classification(ImageTask):
 
     def predict(self, network: nn.Module, split: ImageSplit) -> tuple[Tensor, Tensor]:
         """Return logits (N, K) in float32 and labels (N,) of a split, in its order."""
-        logits, labels = [], []
-        for images, targets in Batches(split, self.eval_batch_size):
-            logits.append(network(self.normalize(self.to_floats(images))).float().cpu())
-            labels.append(targets)
-        return torch.cat(logits), torch.cat(labels)
+        logits = []
+        for batch in split.batches(self.eval_batch_size):
+            images = self.normalize(self.to_floats(batch.images_NCHW))
+            logits.append(network(images).float().cpu())
+        return torch.cat(logits), split.labels_N
 
     def measure(self, network: nn.Module, split: ImageSplit) -> Scores:
         return classification_scores(*self.predict(network, split))

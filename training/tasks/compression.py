@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from training.config.tasks import CompressionConfig
 from training.datasets.base import ImageSplit
-from training.datasets.batches import Batch, Batches
+from training.datasets.batches import Batch
 from training.datasets.noise import quantize_8bit
 from training.datasets.transforms import Transform
 from training.errors import RecipeError
@@ -62,8 +62,8 @@ class Compression(ImageTask):
         """
         autoencoder = _require_autoencoder(network)
         exact, rounded, ratios, rates = [], [], [], []
-        for batch, _ in Batches(split, self.eval_batch_size):
-            images = self.to_floats(batch)
+        for batch in split.batches(self.eval_batch_size):
+            images = self.to_floats(batch.images_NCHW)
             latents = autoencoder.encode(images)
             reconstruction = autoencoder.decode(latents.round())
             exact.append((autoencoder.decode(latents) - images).square().flatten(1).mean(1))

@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from training.config.tasks import DenoisingConfig
 from training.datasets.base import ImageSplit
-from training.datasets.batches import Batch, Batches
+from training.datasets.batches import Batch
 from training.datasets.noise import quantize_8bit
 from training.errors import RecipeError
 from training.metrics.psnr import psnr_db
@@ -57,8 +57,8 @@ class Denoising(ImageTask):
         for noise in self.config.noises:
             generator = Generator(self.fabric.device).manual_seed(0)
             before, after = [], []
-            for images, _ in Batches(split, self.eval_batch_size):
-                clean = self.to_floats(images)
+            for batch in split.batches(self.eval_batch_size):
+                clean = self.to_floats(batch.images_NCHW)
                 noisy = quantize_8bit(noise(clean, generator))
                 estimate = quantize_8bit(network(noisy).float())
                 before.append(psnr_db(noisy, clean))

@@ -1,13 +1,14 @@
 """Base of tasks that train one network on images."""
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from training.datasets.base import ImageData, ImageSplit
-from training.datasets.batches import Batches, epoch_seed
+from training.datasets.batches import Batch, epoch_generator, training_batches
 from training.errors import RecipeError
 from training.tasks.base import DatasetTask, Scores, Split
 from training.tasks.single_network import SingleNetwork
@@ -30,9 +31,6 @@ class ImageTask(DatasetTask[ImageSplit], SingleNetwork):
                 f"{self.data.channels}: set network.in_channels or network.channels"
             )
 
-    def count_steps(self) -> int:
-        return len(self.batches(0))
-
     @abstractmethod
     def measure(self, network: nn.Module, split: ImageSplit) -> Scores:
         """Return the scores of `network`, already in eval mode, on a whole split."""
@@ -44,9 +42,9 @@ class ImageTask(DatasetTask[ImageSplit], SingleNetwork):
         """Return the random changes to training images."""
         return ()
 
-    def batches(self, epoch: int) -> Batches:
-        generator = torch.Generator().manual_seed(epoch_seed(self.train_config.seed, epoch))
-        return Batches(
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        generator = epoch_generator(self.train_config.seed, epoch)
+        return training_batches(
             self.images(epoch), self.train_config.batch_size, generator, self.transforms()
         )
 

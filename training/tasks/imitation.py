@@ -6,11 +6,11 @@ Shapes: B games, T steps, A actions.
 from collections.abc import Iterator
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from training.config.tasks import ImitationConfig
-from training.datasets.batches import epoch_seed
+from training.datasets.batches import epoch_generator
 from training.datasets.demonstrations import GameData, GameSplit
 from training.errors import DataError, RecipeError
 from training.tasks.base import Monitor, Scores, Split, build_task, classification_scores
@@ -28,11 +28,8 @@ class Imitation(SingleNetwork):
         if not isinstance(self.data, GameData):
             raise RecipeError(f"{self.data.title} has no games, which the task imitation needs")
 
-    def count_steps(self) -> int:
-        return len(self.data.train) // min(self.train_config.batch_size, len(self.data.train))
-
     def batches(self, epoch: int) -> Iterator[GameSplit]:
-        generator = Generator().manual_seed(epoch_seed(self.train_config.seed, epoch))
+        generator = epoch_generator(self.train_config.seed, epoch)
         return self.data.train.batches(self.train_config.batch_size, generator)
 
     def loss(self, batch: GameSplit) -> dict[str, Tensor]:

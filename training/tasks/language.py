@@ -17,7 +17,7 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from training.config.tasks import LanguageConfig
-from training.datasets.batches import epoch_seed
+from training.datasets.batches import epoch_generator
 from training.datasets.text import TextData
 from training.errors import DataError, RecipeError
 from training.networks.char_rnn import CharRNN
@@ -81,7 +81,7 @@ class Language(SingleNetwork):
         return steps
 
     def batches(self, epoch: int) -> Iterator[LanguageBatch]:
-        generator = Generator().manual_seed(epoch_seed(self.train_config.seed, epoch))
+        generator = epoch_generator(self.train_config.seed, epoch)
         text_N, size = self.splits["train"], self.train_config.batch_size
         if self.config.shuffle_lines:
             text_N = _shuffled(text_N, int(self.data.encode("\n")), generator)

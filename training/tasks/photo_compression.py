@@ -1,11 +1,13 @@
 """Compression of photographs: rate + λ · distortion, for many λ at once."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Generator, Tensor, nn
 
 from training.config.tasks import PhotoCompressionConfig
-from training.datasets.batches import epoch_seed
-from training.datasets.image_patches import PatchBatches, PatchData, PatchSplit
+from training.datasets.batches import epoch_generator
+from training.datasets.image_patches import PatchData, PatchSplit
 from training.errors import RecipeError
 from training.networks.photo_codec import PhotoCodec
 from training.tasks.base import DatasetTask, Monitor, Scores, Split, build_task
@@ -35,9 +37,6 @@ class PhotoCompression(DatasetTask[PatchSplit], SingleNetwork):
         exponents = torch.linspace(0, 1, network.qualities)
         self.lambdas_Q = config.lowest * (config.highest / config.lowest) ** exponents
 
-    def count_steps(self) -> int:
-        return len(self.batches(0))
-
     def build_network(self) -> nn.Module:
         network = _require_codec(super().build_network())
         # At a high rate, a step of √(6 / (λ ln 2)) costs as much as it saves; λ per coefficient.
@@ -48,8 +47,8 @@ class PhotoCompression(DatasetTask[PatchSplit], SingleNetwork):
         generator = Generator().manual_seed(self.train_config.seed)
         return next(iter(self.data.batches(_INIT_CROPS, generator))).float() / 255
 
-    def batches(self, epoch: int) -> PatchBatches:
-        generator = Generator().manual_seed(epoch_seed(self.train_config.seed, epoch))
+    def batches(self, epoch: int) -> Iterator[Tensor]:
+        generator = epoch_generator(self.train_config.seed, epoch)
         return self.data.batches(self.train_config.batch_size, generator)
 
     def loss(self, batch: Tensor) -> dict[str, Tensor]:

@@ -1,16 +1,16 @@
 """Blind denoising of photographs: one network for Gaussian noise and a camera's."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from training.config.tasks import PhotoDenoisingConfig
-from training.datasets.batches import epoch_seed
+from training.datasets.batches import epoch_generator
 from training.datasets.camera import CameraNoise
 from training.datasets.image_pairs import ImagePairs
-from training.datasets.image_patches import PatchBatches, PatchData, PatchSplit
+from training.datasets.image_patches import PatchData, PatchSplit
 from training.datasets.noise import add_gaussian_noise, is_gray, quantize_8bit, to_gray
 from training.errors import RecipeError
 from training.metrics.psnr import psnr_db
@@ -47,14 +47,11 @@ class PhotoDenoising(DatasetTask[PatchSplit], SingleNetwork):
                 f"{network.image_channels}: set network.channels to {data.channels}"
             )
 
-    def count_steps(self) -> int:
-        return len(self.batches(0))
-
     def init_images(self) -> Tensor:
         return next(iter(self.batches(0))).float() / _MAX_PIXEL
 
-    def batches(self, epoch: int) -> PatchBatches:
-        generator = Generator().manual_seed(epoch_seed(self.train_config.seed, epoch))
+    def batches(self, epoch: int) -> Iterator[Tensor]:
+        generator = epoch_generator(self.train_config.seed, epoch)
         return self.data.batches(self.train_config.batch_size, generator)
 
     def loss(self, batch: Tensor) -> dict[str, Tensor]:

@@ -60,9 +60,9 @@ class SingleNetwork(ABC):
         network = self.train_config.network.model_copy(update=facts)
         self.train_config = self.train_config.model_copy(update={"network": network})
 
-    @abstractmethod
     def count_steps(self) -> int:
         """Return the number of batches of an epoch."""
+        return int(self.data.batch_count(self.train_config.batch_size))
 
     def build_network(self) -> nn.Module:
         """Return the network that training starts from; the average starts from a copy of it."""

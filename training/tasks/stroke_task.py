@@ -6,7 +6,7 @@ import torch
 from torch import Generator
 
 from training.config.tasks import StrokeAugmentation
-from training.datasets.batches import epoch_seed
+from training.datasets.batches import epoch_generator
 from training.datasets.strokes import StrokeData, StrokeSplit
 from training.errors import RecipeError
 from training.tasks.base import DatasetTask
@@ -23,11 +23,8 @@ class StrokeTask(DatasetTask[StrokeSplit], SingleNetwork):
         if not isinstance(self.data, StrokeData):
             raise RecipeError(f"{self.data.title} has no pen strokes, which this task needs")
 
-    def count_steps(self) -> int:
-        return len(self.data.train) // min(self.train_config.batch_size, len(self.data.train))
-
     def batches(self, epoch: int) -> Iterator[StrokeSplit]:
-        generator = Generator().manual_seed(epoch_seed(self.train_config.seed, epoch))
+        generator = epoch_generator(self.train_config.seed, epoch)
         for batch in self.data.train.batches(self.train_config.batch_size, generator):
             yield augment_strokes(batch, self.config.noise, self.config.distortion, generator)
 

@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from training.config.tasks import TransferConfig
 from training.datasets.base import ImageSplit
-from training.datasets.batches import epoch_seed
+from training.datasets.batches import epoch_generator
 from training.datasets.data_dir import scratch_dir
 from training.errors import RecipeError
 from training.metrics.feature_cache import FeatureCache
@@ -77,7 +77,7 @@ class Transfer(Classification):
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, steps))
         head.train()
         for epoch in range(config.epochs):
-            generator = torch.Generator().manual_seed(epoch_seed(self.train_config.seed, epoch))
+            generator = epoch_generator(self.train_config.seed, epoch)
             order = torch.randperm(len(labels_N), generator=generator)
             for indices in torch.split(order, config.batch_size):
                 logits_BK = head(features_NC[indices].to(self.fabric.device))

@@ -3,17 +3,19 @@ import pytest
 import torch
 from torch import Generator
 
-from training.datasets.image_patches import PatchBatches, PatchData, PatchSplit
+from training.datasets.image_patches import PatchData, PatchSplit
 
 
 def _batches(
     *images: torch.Tensor, patch: int, patches: int, batch_size: int, evenly: bool = True
-) -> PatchBatches:
+) -> list[torch.Tensor]:
     data = PatchData(
         title="photos", test_title="none", licence="none", source="none", patch=patch,
         patches_per_epoch=patches, evenly=evenly, train=PatchSplit(images), test=PatchSplit(()),
     )  # fmt: skip
-    return data.batches(batch_size, Generator().manual_seed(1))
+    batches = list(data.batches(batch_size, Generator().manual_seed(1)))
+    assert len(batches) == data.batch_count(batch_size)
+    return batches
 
 
 def _numbered(height: int, width: int) -> torch.Tensor:
@@ -39,7 +41,7 @@ def test_patch_is_a_part_of_an_image_in_one_of_eight_orientations(evenly: bool) 
 def test_even_epoch_takes_each_image_equally_often_and_drops_the_partial_batch() -> None:
     images = [torch.full((3, 8 + i, 9), i, dtype=torch.uint8) for i in range(5)]
     batches = _batches(*images, patch=8, patches=20, batch_size=3)
-    drawn = torch.cat(list(batches))[:, 0, 0, 0].bincount(minlength=5)
+    drawn = torch.cat(batches)[:, 0, 0, 0].bincount(minlength=5)
     assert (len(batches), int(drawn.sum())) == (6, 18)
     assert int(drawn.max()) <= 4
 
@@ -50,6 +52,6 @@ def test_batches_depend_on_the_seed_alone() -> None:
 
 
 def test_image_smaller_than_a_patch_is_mirrored() -> None:
-    (patch,) = next(iter(_batches(_numbered(3, 5), patch=16, patches=1, batch_size=1)))
+    (patch,) = _batches(_numbered(3, 5), patch=16, patches=1, batch_size=1)[0]
     assert patch.shape == (3, 16, 16)
     assert set(patch[0].unique().tolist()) <= {0, 1, 2, 3, 4}
