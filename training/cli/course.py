@@ -48,7 +48,7 @@ def initializers(to: ToOption = Path("initializers.png"), seed: SeedOption = 0) 
         measure_signals,
         train_network,
     )
-    from training.plots.initializers import draw_initializers
+    from training.plots.optimizers import draw_initializers
 
     use_one_thread()
     units: tuple[ActivationKind, ...] = ("tanh", "relu")

@@ -85,7 +85,7 @@ def distances(
     count: Annotated[int, typer.Option(min=8, help="Number of images on each side.")] = 5000,
 ) -> None:
     """Compare generated images with real images. Needs ImageNet weights."""
-    from training.engine.runs import load_adversarial_task
+    from training.engine.trainer import load_adversarial_task
     from training.metrics.feature_extractor import MobileNetFeatures
     from training.metrics.generative import compare_to_training
     from training.metrics.independent_metrics import independent_metrics

@@ -3,6 +3,7 @@
 Commands import what they need when they run, so that `--help` does not load matplotlib.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,8 @@ import typer
 from training.cli.course import course
 from training.cli.options import DEFAULT_STORE, RunArgument, StoreOption
 from training.cli.torch_commands import TorchCommands
+
+_image = partial(typer.Option, help="Image to write.")
 
 plot = TorchCommands(
     help="Draw figures of runs, of published models and for the course.", no_args_is_help=True
@@ -27,9 +30,7 @@ def filters(
     version: Annotated[
         int | None, typer.Option(help="Version of the model.", show_default="the highest")
     ] = None,
-    to: Annotated[
-        Path | None, typer.Option(help="Image to write.", show_default="MODEL-LAYER.png")
-    ] = None,
+    to: Annotated[Path | None, _image(show_default="MODEL-LAYER.png")] = None,
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
     """Draw the filters of a published layer on one scale, with dead filters framed and counted."""
@@ -49,9 +50,7 @@ def filters(
 @plot.command()
 def strokes(
     run: RunArgument,
-    to: Annotated[
-        Path | None, typer.Option(help="Image to write.", show_default="RUN/strokes.png")
-    ] = None,
+    to: Annotated[Path | None, _image(show_default="RUN/strokes.png")] = None,
 ) -> None:
     """Draw the class probabilities of a stroke classifier after every move of the pen."""
     from training.plots.strokes import draw_run_examples
@@ -90,9 +89,7 @@ def play(
 @plot.command()
 def curves(
     run: RunArgument,
-    to: Annotated[
-        Path | None, typer.Option(help="Image to write.", show_default="RUN/curves.png")
-    ] = None,
+    to: Annotated[Path | None, _image(show_default="RUN/curves.png")] = None,
 ) -> None:
     """Draw loss, scores and learning rate over epochs."""
     from training.plots.curves import draw_training_curves
@@ -105,14 +102,12 @@ def curves(
 @plot.command()
 def samples(
     run: RunArgument,
-    to: Annotated[
-        Path | None, typer.Option(help="Image to write.", show_default="RUN/samples.png")
-    ] = None,
+    to: Annotated[Path | None, _image(show_default="RUN/samples.png")] = None,
     count: Annotated[int, typer.Option(min=1, max=1024, help="Number of images.")] = 64,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the generated images.")] = 0,
 ) -> None:
     """Draw a grid of generated images."""
-    from training.engine.runs import load_adversarial_task
+    from training.engine.trainer import load_adversarial_task
     from training.tasks.adversarial import draw_grid
 
     path = to or run / "samples.png"
@@ -123,14 +118,12 @@ def samples(
 @plot.command()
 def neighbours(
     run: RunArgument,
-    to: Annotated[
-        Path | None, typer.Option(help="Image to write.", show_default="RUN/neighbours.png")
-    ] = None,
+    to: Annotated[Path | None, _image(show_default="RUN/neighbours.png")] = None,
     count: Annotated[int, typer.Option(min=1, max=64, help="Number of images.")] = 12,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the generated images.")] = 0,
 ) -> None:
     """Draw generated images with the training images that are most similar to them."""
-    from training.engine.runs import load_adversarial_task
+    from training.engine.trainer import load_adversarial_task
     from training.plots.images import draw_neighbours
 
     path = to or run / "neighbours.png"

@@ -11,7 +11,7 @@ import yaml
 from lightning_fabric import Fabric
 
 from training.config.precision import resolve_precision, resolve_recipe
-from training.config.recipe import RECIPE_FILE, Recipe
+from training.config.recipe import RECIPE_FILE, Recipe, load_run_recipe
 from training.datasets.batches import epoch_seed
 from training.engine import checkpoint
 from training.engine.distributed import DistributedConfig, all_reduce_mean, shard_batch
@@ -22,6 +22,7 @@ from training.engine.threads import tune_thread_count
 from training.errors import DivergenceError, RecipeError
 from training.pretrained.files import load_weights_file
 from training.tasks import build_task
+from training.tasks.adversarial import Adversarial
 from training.tasks.base import Scores, Split, Task
 from training.tasks.single_network import SingleNetwork
 
@@ -241,3 +242,20 @@ def restore(recipe: Recipe, run_dir: Path) -> FitResult:
     if recipe.early_stop and best.exists():
         checkpoint.load_checkpoint(fabric, best, recipe, task.checkpoint_state())
     return FitResult(task, state.log, state.seconds, Environment.load(run_dir))
+
+
+def load_adversarial_task(run: Path) -> Adversarial:
+    """Load the task of a generator's run, with the networks of its last checkpoint.
+
+    Raises:
+        RecipeError: when the run is of another task.
+    """
+    recipe = load_run_recipe(run)
+    if recipe.task.kind != "adversarial":
+        raise RecipeError(
+            f"{run} is a run of the task {recipe.task.kind}, which generates no images"
+        )
+    task = restore(recipe, run).task
+    if not isinstance(task, Adversarial):
+        raise TypeError(type(task))
+    return task

@@ -69,7 +69,6 @@ def _panel(axes: Axes, panel: str, columns: Columns) -> Axes:
             axes.plot(epochs, values, marker=marker, label=split, color=_COLORS.get(split, "C3"))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(title=panel.replace("_", " "), xlabel="epoch")
-    axes.grid(alpha=0.3)
     if len(axes.lines) > 1:
         axes.legend()
     return axes

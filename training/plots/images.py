@@ -1,5 +1,6 @@
-"""Images in rows: restored ones, predictions beside images, and nearest training images."""
+"""Images in rows: restored ones, predictions beside images, nearest training images, and text."""
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -101,3 +102,24 @@ def draw_neighbours(generated_NCHW: Tensor, training_NCHW: Tensor, path: Path) -
     draw_image_rows(
         [(name, np.asarray(images.permute(0, 2, 3, 1))) for name, images in rows.items()], path
     )
+
+
+_COLUMNS, _LINES = 72, 26
+
+
+def draw_text_sample(text: str, title: str, path: Path) -> None:
+    """Draw text in a monospaced font; wrap long lines and cut off text beyond the page."""
+    lines = [part for line in text.split("\n") for part in textwrap.wrap(line, _COLUMNS) or [""]]
+    figure = Figure(figsize=(7.4, 5.6), dpi=110)
+    figure.text(0.03, 0.965, title, va="top", fontsize=10, color="0.4", parse_math=False)
+    figure.text(
+        0.03,
+        0.91,
+        "\n".join(lines[:_LINES]),
+        va="top",
+        family="DejaVu Sans Mono",  # comes with matplotlib; covers accents, Greek and Cyrillic
+        fontsize=9.5,
+        linespacing=1.4,
+        parse_math=False,
+    )
+    figure.savefig(path)

@@ -43,7 +43,6 @@ def _draw_statistics(axes: Axes, statistics: Mapping[str, Sequence[float]]) -> N
             shade = "black" if kind == "true" else color
             axes.plot(steps, values, style, color=shade, markersize=3, label=f"{kind} {quantity}")
     axes.set(title="one unit, batch after batch", xlabel="step")
-    axes.grid(alpha=0.3)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3, frameon=False)
 
 
@@ -62,7 +61,6 @@ def _draw_losses(axes: Axes, losses: Losses, rate: float) -> None:
             )
     axes.set(title=f"6 convolutions, rate {rate:g}", xlabel="epoch", ylabel="loss (nats)")
     axes.set_ylim(0, 2.6)
-    axes.grid(alpha=0.3)
 
 
 @rc_context(DOCUMENT_STYLE)
@@ -80,7 +78,6 @@ def draw_dropout(
         axes.plot(range(1, len(mean) + 1), mean, linestyle=style, label=f"{drop:.0%} dropped")
     axes.set(title="training loss, 3 of 10 labels wrong", xlabel="epoch", ylabel="loss (nats)")
     axes.set_ylim(bottom=0)
-    axes.grid(alpha=0.3)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False)
     _draw_accuracies(figure.add_subplot(1, 3, 3), outcomes)
     figure.savefig(path)
@@ -94,6 +91,7 @@ def _draw_spread(axes: Axes, spread: Mapping[str, tuple[Tensor, float]]) -> None
         evaluation = axes.axvline(evaluated, color="black", linestyle=":")
     evaluation.set_label("in evaluation")
     axes.set(title="a sum, half of its inputs dropped", xlabel="sum", ylabel="samples")
+    axes.grid(visible=False)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), frameon=False)
 
 
@@ -110,7 +108,6 @@ def _draw_accuracies(axes: Axes, outcomes: Mapping[float, Sequence[DropoutResult
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.margins(y=0.15)
     axes.set_xlim(min(drops) - 0.22, max(drops) + 0.06)
-    axes.grid(alpha=0.3)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), frameon=False)
 
 
@@ -119,7 +116,10 @@ _NAMES = {False: "plain", True: "residual"}
 
 @rc_context(DOCUMENT_STYLE)
 def draw_residual(outcomes: Sequence[DegradationResult], path: Path) -> None:
-    """Draw losses of plain and residual nets, and the test error of both; one line per seed."""
+    """Draw losses of plain and residual nets, and the test error of both; one line per seed.
+
+    As figure 6 of He et al. 2015 (arXiv 1512.03385).
+    """
     figure = Figure(figsize=(10, 3.6), layout="constrained")
     depths = sorted({outcome.depth for outcome in outcomes})
     for column, residual in enumerate((False, True), start=1):
@@ -142,7 +142,6 @@ def _draw_unique_legend(axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
     unique = dict(zip(labels, handles, strict=True))
     axes.legend(unique.values(), unique.keys())
-    axes.grid(alpha=0.3)
 
 
 def _draw_errors(axes: Axes, outcomes: Sequence[DegradationResult], depths: Sequence[int]) -> None:
@@ -156,5 +155,4 @@ def _draw_errors(axes: Axes, outcomes: Sequence[DegradationResult], depths: Sequ
         plot_runs(axes, errors, name, ".1f", (0, -5) if residual else (0, 5))
     axes.set(title="test error (%)", xlabel="layers", xticks=depths)
     axes.margins(x=0.15, y=0.2)
-    axes.grid(alpha=0.3)
     axes.legend(loc="upper left")

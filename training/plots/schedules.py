@@ -33,7 +33,6 @@ def draw_schedules(
             yticks=[0, 0.5, 1],
         )
         axes.set_xticks([0, epochs // 2, epochs])
-        axes.grid(alpha=0.3)
         if index >= columns:
             axes.set_xlabel("epoch")
         mean = [sum(at) / len(at) for at in zip(*losses[name], strict=True)]
@@ -46,7 +45,6 @@ def draw_schedules(
         )
     below.set_yscale("log")
     below.set(title="loss of a small net (nats)", xlabel="epoch")
-    below.grid(alpha=0.3)
     below.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=3, frameon=False)
     figure.savefig(path)
 
@@ -68,6 +66,5 @@ def draw_range_test(result: LrRangeTestResult, title: str, path: Path) -> None:
     top = max(result.smoothed_losses[: result.rates.index(result.lowest_loss_rate) + 1])
     low = min(*result.losses, 0.0)
     axes.set(title=title, xlabel="learning rate", ylabel="loss", ylim=(low, 1.6 * top))
-    axes.grid(alpha=0.3)
     axes.legend()
     figure.savefig(path)

@@ -1,4 +1,4 @@
-"""Predictions of a stroke reader while the pen moves.
+"""Drawings of a handwriting network, and predictions of a stroke reader while the pen moves.
 
 Shapes: B drawings, T moves, K classes.
 """
@@ -13,8 +13,11 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path as Curve
 from torch import Tensor
 
+from models_store.sampling.handwriting import Drawing, bezier_curves
 from training.config.recipe import load_run_recipe
 from training.datasets.strokes import StrokeSplit
 from training.engine.trainer import restore
@@ -65,6 +68,7 @@ def draw_class_probabilities(
         )
         label = int(split.labels_N[column])
         probability_axes.axhspan(label - 0.5, label + 0.5, fill=False, edgecolor="tab:orange")
+        probability_axes.grid(visible=False)
         probability_axes.set_xlabel("move")
         probability_axes.set_xticks([0, length - 1], ["1", str(length)])
         probability_axes.set_yticks(
@@ -89,3 +93,38 @@ def _draw_path(axes: Axes, moves_T3: np.ndarray[tuple[int, ...], np.dtype[np.flo
     axes.set_aspect("equal")
     for spine in axes.spines.values():
         spine.set_visible(False)
+
+
+_CELL_SIZE = 1.35
+"""Width and height of a drawing's cell, in boxes."""
+
+
+def draw_digits(
+    rows: Sequence[tuple[str, Sequence[Drawing]]], aspect: float, title: str, path: Path
+) -> None:
+    """Draw a captioned row for each entry; `aspect` is a box's width over its height."""
+    columns = max(len(drawings) for _, drawings in rows)
+    size = (1.0 + 0.62 * aspect * _CELL_SIZE * columns, 0.62 * _CELL_SIZE * len(rows) + 0.4)
+    figure = Figure(figsize=size, dpi=110, layout="constrained")
+    for index, (caption, drawings) in enumerate(rows, start=1):
+        axes = figure.add_subplot(len(rows), 1, index)
+        for column, drawing in enumerate(drawings):
+            axes.add_patch(_drawing_patch(drawing, column * aspect * _CELL_SIZE, aspect))
+        axes.set(xlim=(-0.15, columns * aspect * _CELL_SIZE), ylim=(-0.15, 1.15), aspect="equal")
+        axes.set(xticks=[], yticks=[])
+        axes.set_ylabel(caption, rotation=0, ha="right", va="center")
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+    figure.suptitle(title, fontsize=10)
+    figure.savefig(path)
+
+
+def _drawing_patch(drawing: Drawing, left: float, aspect: float) -> PathPatch:
+    vertices: list[tuple[float, float]] = []
+    codes: list[int] = []
+    for stroke in drawing.strokes:
+        for number, piece in enumerate(bezier_curves(stroke)):
+            points = [(left + aspect * x, y) for x, y in piece.tolist()]
+            vertices += points if number == 0 else points[1:]
+            codes += [int(Curve.MOVETO)] * (number == 0) + [int(Curve.CURVE4)] * 3
+    return PathPatch(Curve(vertices, codes), fill=False, linewidth=1.6, capstyle="round")

@@ -42,6 +42,8 @@ DOCUMENT_STYLE: Any = {
     "axes.labelsize": 10.5,
     "legend.fontsize": 10.5,
     "axes.prop_cycle": cycler(color=_COLORS),
+    "axes.grid": True,
+    "grid.alpha": 0.3,
 }
 """For `matplotlib.rc_context`."""
 

@@ -1,4 +1,4 @@
-"""Content of a file of weights, and whether it fits a network."""
+"""Content of a file of weights, whether it fits a network, and its loading into a larger one."""
 
 import json
 from collections.abc import Mapping
@@ -75,6 +75,10 @@ def describe_mismatches(expected: Mapping[str, Tensor], received: Mapping[str, o
         shape = tuple(value.shape) if isinstance(value, Tensor) else None
         if name in received and shape != tuple(tensor.shape):
             problems.append(f"{name} is {shape}, not {tuple(tensor.shape)}")
+    return _shorten(problems)
+
+
+def _shorten(problems: list[str]) -> str:
     more = f", and {len(problems) - _MAX_REPORTED} more" if len(problems) > _MAX_REPORTED else ""
     return "; ".join(problems[:_MAX_REPORTED]) + more
 
@@ -94,3 +98,45 @@ def load_into(network: nn.Module, tensors: Mapping[str, Tensor], source: object)
         for name, tensor in state.items():
             if name in tensors:
                 tensor.copy_(tensors[name])
+
+
+def load_widened(network: nn.Module, tensors: Mapping[str, Tensor], source: object) -> None:
+    """Load `tensors` into the first units of `network`, in place; other units keep their values.
+
+    Net2Net (Chen et al. 2016, arXiv 1511.05641, section 2) repeats units in wider layers and splits
+    their outgoing weights. Here new units keep their random initialization and their outgoing
+    weights to old units are zero, which also works where shortcuts sum units.
+
+    Old units then compute the same as before, if layers are connected in sequence or by sums of
+    units with the same index (a shortcut that pads with zeros shifts them), and if new blocks start
+    as the identity.
+
+    Raises:
+        WeightsError: when a tensor is unknown to `network`, or larger there. Nothing is changed.
+    """
+    state = network.state_dict()
+    problems = [f"{name} is unknown" for name in tensors if name not in state]
+    problems += [
+        f"{name} is {tuple(small.shape)}, and does not fit into {tuple(state[name].shape)}"
+        for name, small in tensors.items()
+        if name in state and not _fits(small, state[name])
+    ]
+    if problems:
+        raise WeightsError(f"{source} does not fit this network: {_shorten(problems)}")
+    with torch.no_grad():
+        for name, small in tensors.items():
+            large = state[name]
+            if large.ndim >= 2:  # weights (out, in, …): old outputs ignore new inputs
+                large[: small.shape[0], small.shape[1] :] = 0
+            large[tuple(slice(0, length) for length in small.shape)] = small
+
+
+def _fits(small: Tensor, large: Tensor) -> bool:
+    """Return whether `large` is at least as wide as `small`, with kernels of the same size."""
+    return (
+        small.ndim == large.ndim
+        and all(
+            narrow <= wide for narrow, wide in zip(small.shape[:2], large.shape[:2], strict=True)
+        )
+        and small.shape[2:] == large.shape[2:]
+    )

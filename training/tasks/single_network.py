@@ -15,7 +15,7 @@ from training.config.train import TrainConfig
 from training.errors import RecipeError
 from training.networks.base import InitFromData
 from training.optim.ema import ema_model
-from training.pretrained.net2net import load_widened
+from training.pretrained.state import load_widened
 from training.tasks.base import Monitor
 
 

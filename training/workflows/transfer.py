@@ -25,7 +25,7 @@ from training.plots.classifiers import draw_cross_validation
 from training.pretrained.mobilenet import LOCAL_WEIGHTS
 from training.publish.publisher import build_provenance, publish_model
 from training.publish.spec import GraphFns
-from training.publish.tasks.transfer import transfer_spec
+from training.publish.tasks.classification import transfer_spec
 from training.tasks.transfer import Transfer
 
 FROZEN, FINE_TUNED = "frozen", "fine-tuned"

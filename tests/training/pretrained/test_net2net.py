@@ -14,8 +14,7 @@ from training.networks.photo_denoiser import PhotoDenoiser
 from training.networks.resnet import ResNet
 from training.optim.initializers import He
 from training.pretrained.files import save_network
-from training.pretrained.net2net import load_widened
-from training.pretrained.state import copy_tensors
+from training.pretrained.state import copy_tensors, load_widened
 from training.tasks.single_network import SingleNetwork
 
 

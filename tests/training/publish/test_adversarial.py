@@ -15,8 +15,7 @@ from models_store.verify import read_manifest
 from tests.training.tiny import ADVERSARIAL, PROJECTED, recipe
 from training.cli.main import app
 from training.config.recipe import load_recipe
-from training.engine.runs import load_adversarial_task
-from training.engine.trainer import fit
+from training.engine.trainer import fit, load_adversarial_task
 from training.pretrained.mobilenet import LOCAL_WEIGHTS
 from training.publish.publisher import publish_run
 from training.publish.tasks import export_spec

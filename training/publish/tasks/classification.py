@@ -1,5 +1,6 @@
-"""Publish a trained classifier."""
+"""Publish a trained or fine-tuned classifier."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -15,12 +16,15 @@ from models_store.tasks import FixedImage
 from models_store.verify import GraphFn
 from training.config.recipe import Recipe
 from training.datasets.base import ImageData
+from training.errors import DataError
 from training.metrics.calibration import fit_temperature
 from training.plots.classifiers import draw_confusion
+from training.pretrained.mobilenet import weights_data_source
 from training.publish import sample_inputs
 from training.publish.onnx.graphs import ClassifierGraph
-from training.publish.spec import ExportSpec, GraphSpec, export_spec, run_in_batches
+from training.publish.spec import ExportSpec, GraphFns, GraphSpec, export_spec, run_in_batches
 from training.tasks.classification import Classification
+from training.tasks.transfer import Transfer
 
 BATCH = 250
 
@@ -90,4 +94,23 @@ def _report(run: GraphFn, data: ImageData, preview: Path, temperature: float) ->
         metric(name="accuracy", value=accuracy, note=note),
         metric(name="nll", value=nll, unit="nats", note=f"negative log likelihood{scaled}"),
         metric(name="ece", value=ece, note=f"expected calibration error, 15 bins{scaled}"),
+    )
+
+
+@export_spec.register
+def transfer_spec(task: Transfer, recipe: Recipe) -> ExportSpec:
+    """Describe the classifier; publishing fails without held-out photographs to measure it on."""
+    spec = classification_spec(task, recipe)
+    pretrained = weights_data_source(task.pretrained_config)
+    return replace(
+        spec,
+        data=(*spec.data, *([pretrained] if pretrained else [])),
+        report=spec.report if len(task.data.test) else _reject_empty_test_split,
+    )
+
+
+def _reject_empty_test_split(_runs: GraphFns, _preview: Path) -> tuple[Metric, ...]:
+    raise DataError(
+        "this run was trained on all photographs, so there is nothing to measure it on: "
+        "`deepshelf train transfer` cross-validates and publishes; or set data.held_out"
     )

@@ -23,7 +23,7 @@ from training.datasets.strokes import StrokeSplit, encode_moves, resample_path
 from training.errors import ExportError
 from training.networks.handwriting import Handwriting as Network
 from training.networks.handwriting import mixture_nll
-from training.plots.handwriting import draw_digits
+from training.plots.strokes import draw_digits
 from training.publish.onnx.rnn_graph import (
     StepGraph,
     as_array,

@@ -19,7 +19,7 @@ from models_store.verify import GraphFn
 from training.config.recipe import Recipe
 from training.errors import ExportError
 from training.networks.char_rnn import CharRNN
-from training.plots.text_sample import draw_text_sample
+from training.plots.images import draw_text_sample
 from training.publish.onnx.rnn_graph import (
     StepGraph,
     build_rnn_model,
