@@ -98,7 +98,6 @@ def fit(
     """
     recipe = resolve_recipe(recipe)
     fabric, task = prepare(recipe, distributed, accelerator)
-    best, last = run_dir / "best.ckpt", run_dir / "last.ckpt"
     state = _start_or_resume(recipe, run_dir, fabric, task, resume=resume)
     show_progress = show_progress and fabric.is_global_zero
     run_log = open_log(recipe, run_dir, state.log, logger)
@@ -118,19 +117,25 @@ def fit(
             state.log.append(row)
             # The best one first: after a kill between the two, the epoch is repeated and is the
             # best again. In the other order, `last` would name a best checkpoint that is missing.
-            if improved and recipe.early_stop:
+            names = ["best.ckpt"] if improved and recipe.early_stop else []
+            for name in (*names, "last.ckpt"):
                 checkpoint.save_checkpoint(
-                    fabric, best, recipe, task.checkpoint_state(), vars(state)
+                    fabric, run_dir / name, recipe, task.checkpoint_state(), vars(state)
                 )
-            checkpoint.save_checkpoint(fabric, last, recipe, task.checkpoint_state(), vars(state))
             if log is not None:
                 log(row)
                 task.save_samples(run_dir, state.epoch)
-    if recipe.early_stop and best.exists():
-        checkpoint.load_checkpoint(fabric, best, recipe, task.checkpoint_state())
+    _load_best(recipe, run_dir, fabric, task)
     first = fabric.is_global_zero
     environment = Environment.load(run_dir) if first else Environment.current()
     return FitResult(task, state.log, state.seconds, environment, first)
+
+
+def _load_best(recipe: Recipe, run_dir: Path, fabric: Fabric, task: Task) -> None:
+    """Load the weights that early stopping selected, if there are any."""
+    best = run_dir / "best.ckpt"
+    if recipe.early_stop and best.exists():
+        checkpoint.load_checkpoint(fabric, best, recipe, task.checkpoint_state())
 
 
 def _start_or_resume(
@@ -236,11 +241,10 @@ def _should_stop(recipe: Recipe, state: _State) -> bool:
 def restore(recipe: Recipe, run_dir: Path) -> FitResult:
     """Load a finished or interrupted run, with the weights that it would publish now."""
     fabric, task = prepare(recipe)
-    best, last = run_dir / "best.ckpt", run_dir / "last.ckpt"
+    last, networks = run_dir / "last.ckpt", task.checkpoint_state()
     # The last checkpoint holds the whole log, even where an earlier epoch has the best weights.
-    state = _State(**checkpoint.load_checkpoint(fabric, last, recipe, task.checkpoint_state()))
-    if recipe.early_stop and best.exists():
-        checkpoint.load_checkpoint(fabric, best, recipe, task.checkpoint_state())
+    state = _State(**checkpoint.load_checkpoint(fabric, last, recipe, networks))
+    _load_best(recipe, run_dir, fabric, task)
     return FitResult(task, state.log, state.seconds, Environment.load(run_dir))
 
 

@@ -59,26 +59,18 @@ def adapt_recipe(
         DataError: when there are too few photographs.
         RecipeError: when the template is of another task, or the name is not valid.
     """
-    if not isinstance(template.data, ImageFolderCV) or not isinstance(
-        template.network, MobileNet.Config
-    ):
-        raise RecipeError(
-            f"recipe {template.name} does not fine-tune: its data must be of the kind photos"
-        )
+    _, network = _require_photos(template)
     content = template.model_dump(by_alias=True)
     content["data"] |= {"held_out": None}
     if photos:
         if name is None:
             raise RecipeError("--name is required with your own photographs")
-        photo_paths = {"paths": tuple(path.expanduser().absolute() for path in photos)}
-        template_only = ("title", "licence", "source")
-        content["data"] = {
-            k: v for k, v in content["data"].items() if k not in template_only
-        } | photo_paths
+        content["data"]["paths"] = tuple(path.expanduser().absolute() for path in photos)
+        for key in ("title", "licence", "source"):  # those of the template's photographs
+            del content["data"][key]
     content["name"] = name or template.name
-    validate_recipe(
-        content, "transfer"
-    )  # an invalid name is reported before the photographs are read
+    # Report an invalid name before the photographs are read.
+    validate_recipe(content, "transfer")
     with console.status("reading photographs"):
         data = ImageFolderCV.model_validate(content["data"]).load()
     counts = class_counts(data.train.labels_N, data.labels)
@@ -86,7 +78,7 @@ def adapt_recipe(
         f"{len(data.train)} photographs of {len(counts)} classes: {_format_counts(counts)}"
     )
     content["data"]["folds"] = _choose_fold_count(counts, folds, console)
-    content["network"] |= {"classes": len(counts)} | _local_weights_settings(template.network)
+    content["network"] |= {"classes": len(counts)} | _local_weights_settings(network)
     content["network"]["frozen"] |= frozen_only
     if photos:
         content["publish"] |= _model_card(counts)
@@ -111,20 +103,19 @@ def transfer(
         CheckpointError: when another recipe wrote the folds to resume.
     """
     started = time.perf_counter()
-    if not isinstance(recipe.data, ImageFolderCV) or not isinstance(
-        recipe.network, MobileNet.Config
-    ):
-        raise RecipeError(f"recipe {recipe.name} does not fine-tune")
-    frozen = recipe.network.frozen
+    data, network = _require_photos(recipe)
+    frozen = network.frozen
     with console.status("computing the features of every photograph"):
         prepare(recipe)  # fills the cache for the folds
     folds = []
-    for held_out in range(recipe.data.folds):
-        result = _train(_with_fold(recipe, held_out), run_dir, frozen, console, resume=resume)
+    for held_out in range(data.folds):
+        fold = data.model_copy(update={"held_out": held_out})
+        fold_recipe = recipe.model_copy(update={"data": fold})
+        result = _train(fold_recipe, run_dir, frozen, console, resume=resume)
         folds.append(_evaluate_fold(result.task, frozen))
         scores = [f"{stage} {folds[-1].accuracy(stage):.1%}" for stage in folds[-1].logits_NK]
         console.print(
-            f"fold {held_out + 1}/{recipe.data.folds}: {', '.join(scores)} "
+            f"fold {held_out + 1}/{data.folds}: {', '.join(scores)} "
             f"of {len(folds[-1].labels_N)} held-out photographs"
         )
     console.print("the model to publish, trained on all photographs")
@@ -170,6 +161,14 @@ def transfer_command(
     return shlex.join(words)
 
 
+def _require_photos(recipe: Recipe) -> tuple[ImageFolderCV, MobileNet.Config]:
+    if isinstance(recipe.data, ImageFolderCV) and isinstance(recipe.network, MobileNet.Config):
+        return recipe.data, recipe.network
+    raise RecipeError(
+        f"recipe {recipe.name} does not fine-tune: its data must be of the kind photos"
+    )
+
+
 def _choose_fold_count(counts: dict[str, int], requested: int, console: Console) -> int:
     rarest, count = min(counts.items(), key=lambda item: item[1])
     if count < 2:
@@ -188,11 +187,8 @@ def _choose_fold_count(counts: dict[str, int], requested: int, console: Console)
 
 def _local_weights_settings(network: MobileNet.Config) -> dict[str, Any]:
     """Return settings for the weights in the cache, if there are any."""
-    if (
-        network.weights == "random"
-        or network.weights_path
-        or not resolve_data_path(LOCAL_WEIGHTS).is_file()
-    ):
+    chosen = network.weights == "random" or network.weights_path
+    if chosen or not resolve_data_path(LOCAL_WEIGHTS).is_file():
         return {}
     return {"weights_path": LOCAL_WEIGHTS, "padding": "tf-same", "scaling": "symmetric"}
 
@@ -214,10 +210,6 @@ def _format_counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{name} {count}" for name, count in counts.items())
 
 
-def _with_fold(recipe: Recipe, fold: int) -> Recipe:
-    return recipe.model_copy(update={"data": recipe.data.model_copy(update={"held_out": fold})})
-
-
 def _train(
     recipe: Recipe, run_dir: Path, frozen: bool, console: Console, *, resume: bool
 ) -> FitResult:
@@ -237,15 +229,13 @@ def _train(
 
 
 def _evaluate_fold(task: object, frozen: bool) -> Fold:
-    transfer_task = _require_transfer(task)
-    logits_NK = {FROZEN: transfer_task.frozen_logits_NK}
+    task = _require_transfer(task)
+    test, logits_NK = task.data.test, {FROZEN: task.frozen_logits_NK}
     if not frozen:
         # In the precision of serving, not of training.
         with torch.inference_mode():
-            logits_NK[FINE_TUNED], _ = transfer_task.predict(
-                transfer_task.network_to_publish().eval(), transfer_task.data.test
-            )
-    return Fold(transfer_task.data.test.labels_N, logits_NK)
+            logits_NK[FINE_TUNED], _ = task.predict(task.network_to_publish().eval(), test)
+    return Fold(test.labels_N, logits_NK)
 
 
 def _require_transfer(task: object) -> Transfer:
