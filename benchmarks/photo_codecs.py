@@ -36,7 +36,7 @@ from models_store.onnx.runtime import load_graph_fn
 from models_store.tasks import Compression
 from models_store.verify import read_manifest
 from training.datasets.photo_folders import sample_images
-from training.metrics.bd_rate import RatePoint, bd_rate
+from training.metrics.rate_distortion import RatePoint, bd_rate
 from training.plots.rate_distortion import draw_rate_curves
 from training.publish.compression.photo_codec_report import (
     BASELINE_CODECS,

@@ -20,8 +20,8 @@ from torch.nn import functional
 from benchmarks import report
 from training.config.recipe import Recipe, load_recipe
 from training.engine.trainer import prepare
-from training.tasks.image_task import ImageTask
 from training.tasks.language import Language
+from training.tasks.single_network import ImageTask
 
 _OURS, _PLAIN = "ours", "plain loop"
 

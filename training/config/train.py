@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from models_store.base import FrozenModel
-from training.datasets.path_redaction import CachedPath
+from training.datasets.data_dir import CachedPath
 from training.networks import NetworkConfig
 from training.optim.initializers import Initializer
 from training.optim.optimizers import Optimizer

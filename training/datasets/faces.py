@@ -7,9 +7,8 @@ from pydantic import NonNegativeInt
 
 from models_store.base import FrozenModel
 from training.datasets.base import ImageData, split_validation
-from training.datasets.data_dir import resolve_data_path
+from training.datasets.data_dir import CachedPath, resolve_data_path
 from training.datasets.packed_jpeg import read_packed_splits
-from training.datasets.path_redaction import CachedPath
 
 _OWN_IMAGES = (
     ". To train on a folder of your own images: --set data='{kind: pictures, path: FOLDER}'"

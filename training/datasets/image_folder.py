@@ -15,6 +15,7 @@ from training.datasets.base import (
     concatenate,
     split_validation,
 )
+from training.datasets.data_dir import UserPath, folder_name
 from training.datasets.image_files import (
     OnUnreadable,
     find_image_files,
@@ -23,7 +24,6 @@ from training.datasets.image_files import (
     read_image_files,
 )
 from training.datasets.image_io import ColorMode, read_resized_image
-from training.datasets.path_redaction import UserPath, folder_name
 from training.errors import DataError
 
 

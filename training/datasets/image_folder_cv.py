@@ -20,7 +20,7 @@ from torch import Tensor
 
 from models_store.base import FrozenModel
 from training.datasets.base import ImageData, ImageSplit
-from training.datasets.data_dir import resolve_data_path
+from training.datasets.data_dir import CachedPath, folder_name, resolve_data_path
 from training.datasets.image_files import (
     OnUnreadable,
     list_class_files,
@@ -29,7 +29,6 @@ from training.datasets.image_files import (
     reject_similar_names,
 )
 from training.datasets.image_io import ResizeMode, read_resized_image
-from training.datasets.path_redaction import CachedPath, folder_name
 from training.errors import DataError
 
 logger = logging.getLogger(__name__)

@@ -3,9 +3,8 @@
 from torch import Tensor
 
 from models_store.base import FrozenModel
-from training.datasets.data_dir import resolve_data_path
+from training.datasets.data_dir import CachedPath, resolve_data_path
 from training.datasets.image_io import read_downscaled_image
-from training.datasets.path_redaction import CachedPath
 from training.errors import DataError
 
 

@@ -10,11 +10,10 @@ from sklearn.datasets import load_sample_images
 from torch import Generator, Tensor
 
 from models_store.base import FrozenModel
-from training.datasets.data_dir import resolve_data_path
+from training.datasets.data_dir import CachedPath, folder_name, resolve_data_path
 from training.datasets.image_files import OnUnreadable, find_image_files, read_image_files
 from training.datasets.image_io import read_downscaled_image
 from training.datasets.image_patches import PatchData, PatchSplit
-from training.datasets.path_redaction import CachedPath, folder_name
 from training.errors import DataError
 
 

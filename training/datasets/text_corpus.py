@@ -11,9 +11,8 @@ from pydantic import Field, model_validator
 
 from models_store.base import FrozenModel
 from models_store.layout import file_sha256
-from training.datasets.data_dir import data_dir, download
+from training.datasets.data_dir import UserPath, data_dir, download
 from training.datasets.number_words import build_text
-from training.datasets.path_redaction import UserPath
 from training.datasets.text import TextData, split_text
 from training.errors import DataError
 

@@ -10,9 +10,14 @@ import torch
 import yaml
 from lightning_fabric import Fabric
 
-from training.config.precision import resolve_precision, resolve_recipe
-from training.config.recipe import RECIPE_FILE, Recipe, load_run_recipe
-from training.datasets.batches import epoch_seed
+from training.config.recipe import (
+    RECIPE_FILE,
+    Recipe,
+    load_run_recipe,
+    resolve_precision,
+    resolve_recipe,
+)
+from training.datasets.base import epoch_seed
 from training.engine import checkpoint
 from training.engine.distributed import DistributedConfig, all_reduce_mean, shard_batch
 from training.engine.environment import Environment

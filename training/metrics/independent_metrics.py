@@ -20,9 +20,9 @@ from models_store.manifest import Metric
 from models_store.sampling.latents import latent_from_seed, slerp
 from training.datasets.base import ImageData
 from training.errors import DataError
-from training.metrics.classifier_features import CLASSIFIER, ClassifierFeatures
 from training.metrics.distribution_distance import frechet_distance
 from training.metrics.eye_detector import EyeDetector
+from training.metrics.feature_extractor import CLASSIFIER, ClassifierFeatures
 from training.metrics.generative import features_by_suffix
 
 _log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models import mobilenet_v2
 
-from training.datasets.path_redaction import CachedPath
+from training.datasets.data_dir import CachedPath
 from training.networks.base import BaseNetworkConfig
 
 InputScaling = Literal["torchvision", "symmetric"]

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from training.metrics.bd_rate import RatePoint
+from training.metrics.rate_distortion import RatePoint
 from training.plots.images import draw_image_row
 from training.plots.style import set_log_ticks
 

@@ -24,8 +24,7 @@ from torchvision.utils import make_grid
 
 from training.config.tasks import AdversarialConfig
 from training.config.train import TrainConfig
-from training.datasets.base import ImageData, ImageSplit
-from training.datasets.batches import Batch, epoch_generator, training_batches
+from training.datasets.base import Batch, ImageData, ImageSplit, epoch_generator, training_batches
 from training.errors import RecipeError
 from training.networks.gan import GAN
 from training.networks.projected import ProjectedDiscriminator

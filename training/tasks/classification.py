@@ -5,12 +5,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training.config.tasks import ClassificationConfig, ClassifierConfig
-from training.datasets.base import ImageSplit
-from training.datasets.batches import Batch
+from training.datasets.base import Batch, ImageSplit
 from training.datasets.transforms import Transform, alternately_flipped
 from training.errors import RecipeError
 from training.tasks.base import Monitor, Scores, build_task, classification_scores
-from training.tasks.image_task import ImageTask
+from training.tasks.single_network import ImageTask
 
 
 @build_task.register(ClassificationConfig)

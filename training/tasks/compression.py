@@ -5,16 +5,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training.config.tasks import CompressionConfig
-from training.datasets.base import ImageSplit
-from training.datasets.batches import Batch
+from training.datasets.base import Batch, ImageSplit
 from training.datasets.noise import quantize_8bit
 from training.datasets.transforms import Transform
 from training.errors import RecipeError
-from training.metrics.psnr import psnr_db
-from training.metrics.rate_estimate import estimate_bits
+from training.metrics.rate_distortion import estimate_bits, psnr_db
 from training.networks.autoencoder import Autoencoder
 from training.tasks.base import Monitor, Scores, build_task
-from training.tasks.image_task import ImageTask
+from training.tasks.single_network import ImageTask
 
 
 @build_task.register(CompressionConfig)

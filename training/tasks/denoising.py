@@ -5,13 +5,12 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from training.config.tasks import DenoisingConfig
-from training.datasets.base import ImageSplit
-from training.datasets.batches import Batch
+from training.datasets.base import Batch, ImageSplit
 from training.datasets.noise import quantize_8bit
 from training.errors import RecipeError
-from training.metrics.psnr import psnr_db
+from training.metrics.rate_distortion import psnr_db
 from training.tasks.base import Monitor, Scores, build_task
-from training.tasks.image_task import ImageTask
+from training.tasks.single_network import ImageTask
 
 
 @build_task.register(DenoisingConfig)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training.config.tasks import ImitationConfig
-from training.datasets.batches import epoch_generator
+from training.datasets.base import epoch_generator
 from training.datasets.demonstrations import GameData, GameSplit
 from training.errors import DataError, RecipeError
 from training.tasks.base import Monitor, Scores, Split, build_task, classification_scores

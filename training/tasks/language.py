@@ -17,7 +17,7 @@ from torch import Generator, Tensor
 from torch.nn import functional
 
 from training.config.tasks import LanguageConfig
-from training.datasets.batches import epoch_generator
+from training.datasets.base import epoch_generator
 from training.datasets.text import TextData
 from training.errors import DataError, RecipeError
 from training.networks.char_rnn import CharRNN

@@ -6,7 +6,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from training.config.tasks import PhotoCompressionConfig
-from training.datasets.batches import epoch_generator
+from training.datasets.base import epoch_generator
 from training.datasets.image_patches import PatchData, PatchSplit
 from training.errors import RecipeError
 from training.networks.photo_codec import PhotoCodec

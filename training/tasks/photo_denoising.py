@@ -7,13 +7,13 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from training.config.tasks import PhotoDenoisingConfig
-from training.datasets.batches import epoch_generator
+from training.datasets.base import epoch_generator
 from training.datasets.camera import CameraNoise
 from training.datasets.image_pairs import ImagePairs
 from training.datasets.image_patches import PatchData, PatchSplit
 from training.datasets.noise import add_gaussian_noise, is_gray, quantize_8bit, to_gray
 from training.errors import RecipeError
-from training.metrics.psnr import psnr_db
+from training.metrics.rate_distortion import psnr_db
 from training.tasks.base import DatasetTask, Monitor, Scores, Split, build_task
 from training.tasks.single_network import SingleNetwork
 

@@ -6,7 +6,7 @@ import torch
 from torch import Generator
 
 from training.config.tasks import StrokeAugmentation
-from training.datasets.batches import epoch_generator
+from training.datasets.base import epoch_generator
 from training.datasets.strokes import StrokeData, StrokeSplit
 from training.errors import RecipeError
 from training.tasks.base import DatasetTask

@@ -11,8 +11,7 @@ from torch.nn import functional
 from torch.optim import Optimizer
 
 from training.config.tasks import TransferConfig
-from training.datasets.base import ImageSplit
-from training.datasets.batches import epoch_generator
+from training.datasets.base import ImageSplit, epoch_generator
 from training.datasets.data_dir import scratch_dir
 from training.errors import RecipeError
 from training.metrics.feature_cache import FeatureCache

@@ -5,8 +5,12 @@ from pathlib import Path
 import pytest
 
 from tests.training.tiny import recipe as tiny
-from training.config.precision import resolve_precision, supports_bfloat16
-from training.config.recipe import built_in_recipes, load_recipe
+from training.config.recipe import (
+    built_in_recipes,
+    load_recipe,
+    resolve_precision,
+    supports_bfloat16,
+)
 from training.config.train import ResolvedPrecision
 from training.engine.trainer import fit
 

@@ -2,8 +2,7 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from training.datasets.base import ImageSplit
-from training.datasets.batches import epoch_generator, training_batches
+from training.datasets.base import ImageSplit, epoch_generator, training_batches
 
 
 def _split(count: int) -> ImageSplit:

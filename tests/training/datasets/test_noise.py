@@ -7,7 +7,7 @@ from skimage.metrics import peak_signal_noise_ratio
 from torch import Generator
 
 from training.datasets.noise import Noise
-from training.metrics.psnr import psnr_db
+from training.metrics.rate_distortion import psnr_db
 
 
 def _noise(mean: float = 0.0, std: float = 0.5, std_from: float | None = None) -> Noise:

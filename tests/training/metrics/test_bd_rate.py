@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from training.metrics.bd_rate import bd_rate
+from training.metrics.rate_distortion import bd_rate
 
 CURVE = [(0.1, 28.0), (0.25, 31.0), (0.5, 33.5), (1.0, 36.4), (2.0, 40.0)]
 

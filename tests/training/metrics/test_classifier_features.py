@@ -6,7 +6,7 @@ import torch
 import models_store
 from tests.fakes.image_models import MeanColorClassifier, publish_image_model
 from training.errors import DataError
-from training.metrics.classifier_features import CLASSIFIER, ClassifierFeatures
+from training.metrics.feature_extractor import CLASSIFIER, ClassifierFeatures
 
 
 @pytest.fixture(scope="module")

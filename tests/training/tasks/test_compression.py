@@ -9,7 +9,7 @@ from models_store.compression.factorized import encode_latents
 from tests.training.tiny import COMPRESSION, recipe
 from training.engine.trainer import prepare
 from training.errors import RecipeError
-from training.metrics.rate_estimate import estimate_bits
+from training.metrics.rate_distortion import estimate_bits
 from training.publish.compression.frequency_tables import build_frequency_tables
 from training.tasks.compression import Compression
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from tests.training.tiny import DENOISING, recipe
 from training.engine.trainer import prepare
-from training.tasks.image_task import ImageTask
+from training.tasks.single_network import ImageTask
 
 _PLAIN: dict[str, Any] = {
     "optimizer": {"kind": "sgd", "lr": 0.5},

@@ -16,7 +16,7 @@ from training.datasets.image_pairs import ImagePairs
 from training.datasets.noise import add_gaussian_noise, is_gray, to_gray
 from training.engine.trainer import fit, prepare
 from training.errors import DataError, RecipeError
-from training.metrics.psnr import psnr_db
+from training.metrics.rate_distortion import psnr_db
 from training.publish.publisher import publish_run
 from training.tasks.photo_denoising import PhotoDenoising, denoise_image
 

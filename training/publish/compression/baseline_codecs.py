@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from training.metrics.bd_rate import RatePoint
-from training.metrics.psnr import image_psnr_db
+from training.metrics.rate_distortion import RatePoint, image_psnr_db
 
 ImageArray = NDArray[np.uint8]
 

@@ -15,8 +15,7 @@ from models_store.compression.factorized import FrequencyTables, Latents, encode
 from models_store.manifest import Metric
 from models_store.tasks import ColorMode
 from training.datasets.noise import quantize_8bit
-from training.metrics.bd_rate import RatePoint
-from training.metrics.psnr import image_psnr_db, psnr_db
+from training.metrics.rate_distortion import RatePoint, image_psnr_db, psnr_db
 from training.networks.autoencoder import Autoencoder
 from training.plots.rate_distortion import draw_rate_distortion
 from training.publish import sample_inputs

@@ -15,8 +15,7 @@ from torch import Tensor
 from models_store.compression.container import CompressedImage, pack
 from models_store.compression.image_codec import HyperpriorImageCodec
 from models_store.manifest import Metric
-from training.metrics.bd_rate import RatePoint, bd_rate
-from training.metrics.psnr import image_psnr_db
+from training.metrics.rate_distortion import RatePoint, bd_rate, image_psnr_db
 from training.plots.rate_distortion import draw_crops
 from training.publish.compression.baseline_codecs import decode_file, encode_file
 

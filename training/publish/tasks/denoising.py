@@ -14,7 +14,7 @@ from models_store.tasks import Denoising as ServedDenoising
 from models_store.verify import GraphFn
 from training.config.recipe import Recipe
 from training.datasets.noise import Noise
-from training.metrics.psnr import psnr_db
+from training.metrics.rate_distortion import psnr_db
 from training.networks.base import BaseNetworkConfig
 from training.plots.images import draw_image_rows
 from training.publish import sample_inputs

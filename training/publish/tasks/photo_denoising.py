@@ -21,7 +21,7 @@ from models_store.verify import GraphFn
 from training.config.recipe import Recipe
 from training.datasets.camera import CameraNoise
 from training.datasets.noise import add_gaussian_noise, quantize_8bit
-from training.metrics.psnr import psnr_db
+from training.metrics.rate_distortion import psnr_db
 from training.plots.images import draw_image_grid
 from training.publish import sample_inputs
 from training.publish.spec import ExportSpec, export_spec

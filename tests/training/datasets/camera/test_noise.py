@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 from training.datasets.camera import CameraNoise
 from training.datasets.camera.noise import add_sensor_noise, jpeg_round_trip, read_variance
 from training.datasets.noise import is_gray
-from training.metrics.psnr import psnr_db
+from training.metrics.rate_distortion import psnr_db
 
 
 @pytest.fixture(scope="module")
