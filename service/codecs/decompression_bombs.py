@@ -54,11 +54,6 @@ def open_bounded(data: bytes) -> BytesIO:
     return BytesIO(data) if len(data) <= _SMALL_FILE_BYTES else _BoundedFile(data)
 
 
-def find_no_bomb(_: bytes) -> str:
-    """Return no problem, for formats that need no check."""
-    return ""
-
-
 def find_jpeg_bomb(data: bytes) -> str:
     """Check the number of EXIF segments and of scans."""
     # Also counts those of embedded previews, of which there are few.

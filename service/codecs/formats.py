@@ -62,9 +62,9 @@ class ImageFormat:
     name: str
     signature: re.Pattern[bytes]
     reader: Callable[[BytesIO], ImageFile]
-    peek_size: Callable[[bytes], tuple[int, int] | None] = image_headers.peek_no_size
+    peek_size: Callable[[bytes], tuple[int, int] | None] | None = None
     """Size, for a format whose reader may allocate or unpack before it knows the size."""
-    find_bomb: Callable[[bytes], str] = decompression_bombs.find_no_bomb
+    find_bomb: Callable[[bytes], str] | None = None
     """Returns a problem if the file would cost far more than its bytes, else an empty string."""
 
 
@@ -120,9 +120,9 @@ def open_header(data: bytes, limits: ImageLimits) -> tuple[ImageFile, ImageForma
     """
     format_ = _detect_format(data)
     with decode_errors_as_invalid(format_):
-        if excess := format_.find_bomb(data):
+        if format_.find_bomb and (excess := format_.find_bomb(data)):
             raise InvalidValue(f"damaged {format_.name} image: {excess}")
-        if size := format_.peek_size(data):
+        if format_.peek_size and (size := format_.peek_size(data)):
             check_pixel_limits(f"{format_.name} image", size, limits)
         image = format_.reader(decompression_bombs.open_bounded(data))
         check_pixel_limits(f"{format_.name} image", image.size, limits)

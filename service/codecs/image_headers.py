@@ -44,11 +44,6 @@ def sniff_kind(data: bytes) -> str:
     return "text" if text and not binary else "unknown"
 
 
-def peek_no_size(_: bytes) -> None:
-    """Return no size, for formats whose reader gives it before allocating memory."""
-    return
-
-
 def peek_png_size(data: bytes) -> tuple[int, int] | None:
     """Return (width, height) by IHDR, before any compressed text is unpacked."""
     return unpack_from(">2I", data, 16) if data[12:16] == b"IHDR" and len(data) >= 24 else None

@@ -71,12 +71,11 @@ def parse_json(body: bytes, schema: type[ModelT]) -> ModelT:
     except ValidationError as error:
         (first, *_) = error.errors(include_url=False)
         if first["type"] == "json_invalid":
-            raise not_json(body, first["ctx"]["error"]) from error
+            raise _not_json(body, first["ctx"]["error"]) from error
         raise invalid_parameters(error, schema, "body") from error
 
 
-def not_json(body: bytes, reason: str) -> BadRequest:
-    """Return the error of a body that the parser rejects for `reason`."""
+def _not_json(body: bytes, reason: str) -> BadRequest:
     # A file that PowerShell 5 writes is in UTF-16.
     encoding = json.detect_encoding(body)
     if encoding.startswith(("utf-16", "utf-32")):

@@ -14,10 +14,14 @@ BINARY = {"schema": {"type": "string", "format": "binary"}}
 """OpenAPI's media type object of bytes."""
 
 
-def model_fields(model: LoadedModel[Task]) -> dict[str, Any]:
-    """Return response fields that name the model, and its precision if it has several."""
+def model_fields(model: LoadedModel[Task], **optional: object) -> dict[str, Any]:
+    """Return response fields that name the model, and its precision if it has several.
+
+    Those of `optional` that are not None are added.
+    """
     precision = {"precision": model.precision} if model.variants else {}
-    return {"model": model.name, "version": model.version, **precision}
+    present = {name: value for name, value in optional.items() if value is not None}
+    return {"model": model.name, "version": model.version, **precision, **present}
 
 
 def model_headers(model: LoadedModel[Task], **values: object) -> dict[str, str]:

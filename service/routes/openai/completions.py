@@ -6,7 +6,7 @@ from fastapi import Path
 from starlette.requests import Request
 from starlette.responses import Response
 
-from models_store.tasks import TextGeneration
+from models_store.tasks import Task, TextGeneration
 from service.errors import InvalidValue, NotFound
 from service.handlers.generation import GenerationGroup, check_generation_count
 from service.observability.request_log import add_log_fields
@@ -19,7 +19,7 @@ from service.routes.http.queued import queued
 from service.routes.http.responses import json_response
 from service.routes.http.sse import EventStreamResponse, event_stream_content
 from service.routes.openai.completion_builder import CompletionBuilder, build_generation_requests
-from service.runtime.catalog import ModelCatalog
+from service.runtime.loaded_model import LoadedModel
 from service.schemas.openai import Completion, CompletionParams, ModelList, TextModel
 from service.state import get_state
 
@@ -84,10 +84,9 @@ async def create_completion(request: Request) -> Response:
 )
 async def list_text_models(request: Request) -> Response:
     """List the models that `/openai/v1/completions` accepts."""
-    response = ModelList(
-        object="list", data=list(_list_text_models(get_state(request).registry.catalog).values())
-    )
-    return json_response(response)
+    models = get_state(request).registry.catalog.served_models.values()
+    data = [_text_model(model) for model in models if isinstance(model.task, TextGeneration)]
+    return json_response(ModelList(object="list", data=data))
 
 
 @router.get(
@@ -107,8 +106,7 @@ async def get_text_model(
 ) -> Response:
     """Return one model of the list."""
     catalog = get_state(request).registry.catalog
-    name = catalog.resolve(TextGeneration, model).name
-    return json_response(_list_text_models(catalog)[name])
+    return json_response(_text_model(catalog.resolve(TextGeneration, model)))
 
 
 @router.post("/chat/completions", include_in_schema=False)
@@ -122,17 +120,9 @@ async def unsupported_endpoint(request: Request) -> Response:
     )
 
 
-def _list_text_models(catalog: ModelCatalog) -> dict[str, TextModel]:
-    return {
-        name: TextModel(
-            id=name,
-            object="model",
-            created=int(model.manifest.created.timestamp()),
-            owned_by="deepshelf",
-        )
-        for name, model in catalog.served_models.items()
-        if isinstance(model.task, TextGeneration)
-    }
+def _text_model(model: LoadedModel[Task]) -> TextModel:
+    created = int(model.manifest.created.timestamp())
+    return TextModel(id=model.name, object="model", created=created, owned_by="deepshelf")
 
 
 def _validate_params(params: CompletionParams, max_generations: int) -> None:

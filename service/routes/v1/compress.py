@@ -164,11 +164,6 @@ def _require_single(files: Sequence[bytes], plural: str) -> bytes:
     return files[0]
 
 
-def _quality_field(result: CompressionResult | DecompressedImage) -> dict[str, int]:
-    """Return the quality, or no field at all if the model has only one."""
-    return {} if result.quality is None else {"quality": result.quality}
-
-
 def _code_response(model: LoadedModel[Task], result: CompressionResult) -> Response:
     headers = model_headers(model, PSNR_dB=format_fixed(result.psnr_db, 4))
     return Response(result.data, media_type=CODE_MEDIA_TYPE, headers=headers)
@@ -182,8 +177,7 @@ def _compress_json_response(model: LoadedModel[Task], result: CompressionResult)
         width=result.width,
         height=result.height,
         psnr_db=result.psnr_db,
-        **_quality_field(result),
-        **model_fields(model),
+        **model_fields(model, quality=result.quality),
     )
     return json_response(body, model_headers(model))
 
@@ -197,7 +191,6 @@ def _decompress_json_response(model: LoadedModel[Task], result: DecompressedImag
         image=result.png,
         width=result.width,
         height=result.height,
-        **_quality_field(result),
-        **model_fields(model),
+        **model_fields(model, quality=result.quality),
     )
     return json_response(body, model_headers(model))

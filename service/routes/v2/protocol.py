@@ -1,17 +1,14 @@
 """Bodies of the Open Inference Protocol: JSON, and tensors as bytes after it."""
 
-import codecs
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
-
-from models_store.validation_messages import describe_errors, truncate
+from models_store.validation_messages import truncate
 from service.codecs.tensors import Array, datatype_of, from_bytes, from_json, to_bytes, to_json
 from service.errors import BadRequest, ContentTooLarge, InvalidValue
 from service.handlers.tensor_inputs import TensorRequirement, check_shape
-from service.routes.http.json_body import not_json
+from service.routes.http.json_body import parse_json
 from service.routes.v2.target import InferTarget
 from service.schemas.v2 import (
     InferInput,
@@ -22,7 +19,6 @@ from service.schemas.v2 import (
 )
 
 _SHARED_MEMORY_PARAMETER = "shared_memory_region"
-_MAX_LISTED_ERRORS = 3
 
 
 @dataclass(frozen=True)
@@ -82,10 +78,7 @@ def parse_infer_request(
             f"the JSON has {length} bytes; the limit is {max_json_bytes}: send tensors as bytes",
             limit=max_json_bytes,
         )
-    try:
-        request = InferRequest.model_validate_json(body[:length].removeprefix(codecs.BOM_UTF8))
-    except ValidationError as error:
-        raise _validation_failure(body, error) from None
+    request = parse_json(body[:length], InferRequest)
     _reject_extensions(request)
     return ParsedRequest(request, _split_binary_inputs(request.inputs, memoryview(body)[length:]))
 
@@ -100,14 +93,6 @@ def _json_bytes(body: bytes, json_bytes: str | None) -> int:
             f"the body's {len(body)} bytes"
         )
     return int(text)
-
-
-def _validation_failure(body: bytes, error: ValidationError) -> BadRequest | InvalidValue:
-    errors = error.errors(include_url=False)
-    if errors[0]["type"] == "json_invalid":
-        return not_json(body, errors[0]["ctx"]["error"])
-    messages = describe_errors(errors[:_MAX_LISTED_ERRORS], InferRequest)
-    return InvalidValue("; ".join(map(str, messages)))
 
 
 def _reject_extensions(request: InferRequest) -> None:
