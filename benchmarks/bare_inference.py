@@ -14,11 +14,10 @@ from benchmarks.load import LoadResult
 from models_store.manifest import Precision
 from models_store.tasks import Classification
 from models_store.verify import read_manifest
-from service.codecs.formats import ImageLimits
 from service.codecs.images import decode_resized
 from service.runtime.session import Session
 
-_LIMITS = ImageLimits(max_pixels=25_000_000)
+_MAX_PIXELS = 25_000_000
 
 
 class BareInference:
@@ -32,7 +31,7 @@ class BareInference:
         self._session = Session((folder / spec.path).read_bytes(), spec)
         self._image = manifest.task.image
         self._data = image.read_bytes()
-        self._decoded_BHWC = decode_resized(self._data, self._image, _LIMITS)[None]
+        self._decoded_BHWC = decode_resized(self._data, self._image, _MAX_PIXELS)[None]
 
     def run(self, seconds: float, threads: int) -> LoadResult:
         """Run the graph only."""
@@ -44,7 +43,7 @@ class BareInference:
         """Decode the image for every run."""
 
         def once() -> None:
-            image_HWC = decode_resized(self._data, self._image, _LIMITS)
+            image_HWC = decode_resized(self._data, self._image, _MAX_PIXELS)
             self._session.run({"images": image_HWC[np.newaxis]})
 
         return run_in_threads(once, seconds, threads)

@@ -15,7 +15,6 @@ from starlette.middleware.cors import CORSMiddleware
 
 from service.auth.key_reloader import ReloadingApiKeys
 from service.auth.rate_limit import RateLimiter
-from service.codecs.formats import ImageLimits
 from service.middleware.authentication import AuthMiddleware, add_security_schemes
 from service.middleware.body_limit import BodyLimitMiddleware
 from service.middleware.request_log import RequestLogMiddleware
@@ -165,7 +164,6 @@ def _build_state(settings: Settings, backend: ExecutionBackend, keys: ReloadingA
         running=threads, waiting=settings.queue_size, deadline_s=settings.deadline_s
     )
     registry = _build_registry(settings, threads, backend.load_graph)
-    limits = ImageLimits(max_pixels=settings.max_pixels)
     scheduler = _build_scheduler(settings, backend, threads)
     pool = InferencePool(admission, threads)
     recorder = ServiceMetrics(
@@ -177,7 +175,6 @@ def _build_state(settings: Settings, backend: ExecutionBackend, keys: ReloadingA
         settings=settings,
         registry=registry,
         pool=pool,
-        limits=limits,
         scheduler=scheduler,
         recorder=recorder,
         inspector=Inspector(settings.store),

@@ -177,6 +177,7 @@ class Settings(BaseSettings):
     max_pixels: Annotated[int, Field(ge=1, le=89_478_485)] = 25_000_000
     """Largest image, in pixels, checked by its header before decoding. While a thread decodes, it
     may need 23 bytes per pixel (WebP with transparency); a JPEG needs 10."""
+    # From 89,478,486 pixels on, some of Pillow's readers warn of a decompression bomb.
 
     max_tensor_memory_bytes: PositiveInt = 1 << 30
     """Memory, in bytes, that runs of models with the task tensors may take together in each worker.

@@ -6,7 +6,6 @@ from starlette.requests import Request
 
 from service.auth.key_reloader import ReloadingApiKeys
 from service.auth.rate_limit import RateLimiter
-from service.codecs.formats import ImageLimits
 from service.handlers.generation import TextLimits
 from service.handlers.tensors import InferLimits
 from service.observability.metrics import ServiceMetrics
@@ -26,7 +25,6 @@ class AppState:
     settings: Settings
     registry: Registry
     pool: InferencePool
-    limits: ImageLimits
     scheduler: GenerationScheduler
     recorder: ServiceMetrics
     inspector: Inspector

@@ -35,24 +35,8 @@ from models_store.images.heif import (
 from service.codecs import avif_headers, decompression_bombs, heic_headers, image_headers
 from service.errors import ContentTooLarge, InvalidValue, ServiceError, UnsupportedMediaType
 
-_PILLOW_PIXEL_LIMIT = 89_478_485
-"""Above this, some of Pillow's readers warn of a decompression bomb while they load."""
 _MAX_SIDE = 65_535
 """JPEG's largest side. Also bounds tables that grow with one side: rows and filter taps."""
-
-
-@dataclass(frozen=True)
-class ImageLimits:
-    """Limits on the cost of an image."""
-
-    max_pixels: int
-    """Width × height of the file, before any resizing; 1 to 89,478,485. Decoding one costs
-    at most 24 bytes beside the file (measured: JPEG 10, GIF 11, PNG 14, AVIF 18, float TIFF and
-    WebP with alpha 23), so 50 Mpx cost 1.2 GB."""
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.max_pixels <= _PILLOW_PIXEL_LIMIT:
-            raise ValueError(f"max_pixels is {self.max_pixels}, not in 1 to {_PILLOW_PIXEL_LIMIT}")
 
 
 @dataclass(frozen=True)
@@ -110,23 +94,23 @@ FORMATS = (
 """Tried in this order; a file of both AVIF and HEIF brands is AVIF."""
 
 
-def open_header(data: bytes, limits: ImageLimits) -> tuple[ImageFile, ImageFormat]:
+def open_header(data: bytes, max_pixels: int) -> tuple[ImageFile, ImageFormat]:
     """Return the image with size and mode known, and no pixel decoded.
 
     Raises:
         InvalidValue: the body is empty, or the header is damaged.
         UnsupportedMediaType: this is no image, or of a format that is not accepted.
-        ContentTooLarge: the image has more pixels than `limits` allow.
+        ContentTooLarge: the image has more pixels than `max_pixels`.
     """
     format_ = _detect_format(data)
     with decode_errors_as_invalid(format_):
         if format_.find_bomb and (excess := format_.find_bomb(data)):
             raise InvalidValue(f"damaged {format_.name} image: {excess}")
         if format_.peek_size and (size := format_.peek_size(data)):
-            check_pixel_limits(f"{format_.name} image", size, limits)
+            check_pixel_limits(f"{format_.name} image", size, max_pixels)
         image = format_.reader(decompression_bombs.open_bounded(data))
-        check_pixel_limits(f"{format_.name} image", image.size, limits)
-        _reject_costly_decoding(image, limits)
+        check_pixel_limits(f"{format_.name} image", image.size, max_pixels)
+        _reject_costly_decoding(image, max_pixels)
     return image, format_
 
 
@@ -180,14 +164,13 @@ def _clean_message(error: Exception) -> str:
     return re.sub(r"b?(['\"]).*\1|<.*>|[^ -~]", "…", text)[:120]
 
 
-def check_pixel_limits(subject: str, size: tuple[int, int], limits: ImageLimits) -> None:
+def check_pixel_limits(subject: str, size: tuple[int, int], max_pixels: int) -> None:
     """Raise ContentTooLarge if `subject` has more pixels, or a longer side, than is decoded."""
     width, height = size
     description = f"{subject} of {width} × {height} pixels"
-    if width * height > limits.max_pixels:
+    if width * height > max_pixels:
         raise ContentTooLarge(
-            f"{description} is over the limit of {limits.max_pixels} pixels",
-            max_pixels=limits.max_pixels,
+            f"{description} is over the limit of {max_pixels} pixels", max_pixels=max_pixels
         )
     if max(size) > _MAX_SIDE:
         raise ContentTooLarge(
@@ -195,14 +178,14 @@ def check_pixel_limits(subject: str, size: tuple[int, int], limits: ImageLimits)
         )
 
 
-def _reject_costly_decoding(image: ImageFile, limits: ImageLimits) -> None:
+def _reject_costly_decoding(image: ImageFile, max_pixels: int) -> None:
     """Reject files that the reader would decode at a cost far beyond that of their pixels."""
     if isinstance(image, TiffImageFile):
         tile_width, tile_height = image.tag_v2.get(322, 1), image.tag_v2.get(323, 1)
-        if tile_width * tile_height > limits.max_pixels:
+        if tile_width * tile_height > max_pixels:
             raise ContentTooLarge(
                 f"TIFF image with tiles of {tile_width} × {tile_height} pixels is over the limit "
-                f"of {limits.max_pixels} pixels"
+                f"of {max_pixels} pixels"
             )
     elif any(tile.codec_name == "bmp_rle" for tile in image.tile):
         # Pillow's reader is a loop in Python, some seconds for a body of a few megabytes.

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict
 
 from models_store.tasks import Classification
-from service.codecs.formats import ImageLimits
 from service.codecs.images import decode_resized
 from service.errors import InvalidValue
 from service.handlers.image_errors import annotate_image_index
@@ -69,7 +68,7 @@ def classify(
     images: Sequence[bytes],
     *,
     top_k: int,
-    limits: ImageLimits,
+    max_pixels: int,
     check: Callable[[], None],
 ) -> list[ImageLabels]:
     """Label each of `images` (encoded files), in order; `check` is called before each.
@@ -82,7 +81,7 @@ def classify(
     for index, data in enumerate(images):
         check()
         with annotate_image_index(index, len(images)):
-            image_HWC = decode_resized(data, model.task.image, limits)
+            image_HWC = decode_resized(data, model.task.image, max_pixels)
         # One image a run: on a CPU a batch makes a convolutional network hardly faster, and
         # this way memory does not grow with the number of images.
         outputs = model.graphs["model"].run({"images": image_HWC[np.newaxis]})

@@ -8,7 +8,7 @@ from models_store.compression.container import CompressedImage, fingerprint, pac
 from models_store.compression.grayscale import is_grayscale, mean_channel
 from models_store.tasks import Compression, FixedImage
 from service.codecs.bitstream import corrupted_code_error
-from service.codecs.formats import ImageLimits, check_pixel_limits
+from service.codecs.formats import check_pixel_limits
 from service.codecs.image_metrics import psnr_db
 from service.codecs.images import decode_native, decode_resized, encode_png
 from service.errors import InvalidValue
@@ -58,7 +58,7 @@ def compress(
     data: bytes,
     *,
     quality: int | None = None,
-    limits: ImageLimits,
+    max_pixels: int,
     check: Callable[[], None],
 ) -> CompressionResult:
     """Return the code of an image (an encoded file).
@@ -73,9 +73,9 @@ def compress(
     check_quality(model, quality)
     spec, codec = model.task.image, model.require_codec()
     if isinstance(spec, FixedImage):
-        image_HWC, mode = decode_resized(data, spec, limits), spec.mode
+        image_HWC, mode = decode_resized(data, spec, max_pixels), spec.mode
     else:
-        image_HWC = decode_native(data, spec.mode, limits)
+        image_HWC = decode_native(data, spec.mode, max_pixels)
         mode = "L" if is_grayscale(image_HWC) else "RGB"
     height, width = image_HWC.shape[:2]
     effective_quality = quality or min(DEFAULT_QUALITY, model.task.qualities)
@@ -94,20 +94,20 @@ def decompress(
     model: LoadedModel[Compression],
     compressed: CompressedImage,
     *,
-    limits: ImageLimits,
+    max_pixels: int,
     check: Callable[[], None],
 ) -> DecompressedImage:
     """Return the decoded image of `compressed`, which `model` wrote.
 
     Raises:
         InvalidValue: the contents of the code are not consistent.
-        ContentTooLarge: its image has more pixels than `limits` allow.
+        ContentTooLarge: its image has more pixels than `max_pixels`.
     """
     spec, height, width = model.task.image, compressed.height, compressed.width
     if isinstance(spec, FixedImage):
         _check_fixed_size(model.name, spec, compressed)
     else:
-        check_pixel_limits("code", (width, height), limits)
+        check_pixel_limits("code", (width, height), max_pixels)
     check()
     try:
         image_HWC, quality = model.require_codec().decode(compressed.payload, height, width, check)

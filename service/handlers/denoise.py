@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from models_store.compression.grayscale import is_grayscale, mean_channel
 from models_store.tasks import Denoising
-from service.codecs.formats import ImageLimits
 from service.codecs.image_metrics import psnr_db, ssim
 from service.codecs.images import decode_native, encode_png, read_size
 from service.codecs.tiles import count_tile_pixels, run_tiled
@@ -41,7 +40,7 @@ def denoise(
     references: Sequence[bytes],
     *,
     strength: float = 1.0,
-    limits: ImageLimits,
+    max_pixels: int,
     ticket: Ticket,
 ) -> list[DenoisedImage]:
     """Denoise each of `images` (encoded files), in order.
@@ -60,16 +59,16 @@ def denoise(
             f"{len(references)} references for {len(images)} images; send no reference, or one per "
             "image in the same order"
         )
-    progress = _plan_progress(model, images, limits, ticket)
+    progress = _plan_progress(model, images, max_pixels, ticket)
     results = []
     for index, data in enumerate(images):
         ticket.check()
         with annotate_image_index(index, len(images)):
-            noisy_HWC = decode_native(data, model.task.image.mode, limits)
+            noisy_HWC = decode_native(data, model.task.image.mode, max_pixels)
         reference_HWC: ImageArray | None = None
         if references:
             with annotate_image_index(index, len(images), "reference"):
-                reference_HWC = _decode_reference(references[index], model, noisy_HWC, limits)
+                reference_HWC = _decode_reference(references[index], model, noisy_HWC, max_pixels)
         runner = _create_tile_runner(model, strength, ticket, progress)
         clean_HWC = run_tiled(noisy_HWC, model.task.image, runner, model.task.edge_margin)
         if model.task.image.mode == "RGB" and is_grayscale(noisy_HWC):
@@ -79,12 +78,12 @@ def denoise(
 
 
 def _plan_progress(
-    model: LoadedModel[Denoising], images: Sequence[bytes], limits: ImageLimits, ticket: Ticket
+    model: LoadedModel[Denoising], images: Sequence[bytes], max_pixels: int, ticket: Ticket
 ) -> Progress:
     sizes = []
     for index, data in enumerate(images):
         with annotate_image_index(index, len(images)):
-            sizes.append(read_size(data, limits))
+            sizes.append(read_size(data, max_pixels))
     spec, margin = model.task.image, model.task.edge_margin
     return Progress(
         ticket,
@@ -119,9 +118,9 @@ def _blend(noisy_HWC: ImageArray, clean_HWC: ImageArray, strength: float) -> Ima
 
 
 def _decode_reference(
-    data: bytes, model: LoadedModel[Denoising], noisy_HWC: ImageArray, limits: ImageLimits
+    data: bytes, model: LoadedModel[Denoising], noisy_HWC: ImageArray, max_pixels: int
 ) -> ImageArray:
-    reference_HWC = decode_native(data, model.task.image.mode, limits)
+    reference_HWC = decode_native(data, model.task.image.mode, max_pixels)
     if reference_HWC.shape != noisy_HWC.shape:
         received, expected = (f"{a.shape[1]} × {a.shape[0]}" for a in (reference_HWC, noisy_HWC))
         raise InvalidValue(

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from models_store.sampling.handwriting import Drawing, sample_drawings
 from models_store.tasks import ColorMode, FaceGeneration, FixedImage, HandwritingGeneration
-from service.codecs.formats import ImageLimits
 from service.codecs.handwriting_render import layout_page, render_png
 from service.codecs.images import decode_resized, encode_png
 from service.errors import InvalidValue, ServiceError, Unavailable
@@ -126,7 +125,7 @@ def show_faces(
     check: Callable[[], None],
     *,
     photographs: list[Path],
-    limits: ImageLimits,
+    max_pixels: int,
 ) -> tuple[bytes, bytes]:
     """Return two PNGs of the generator's size, the photograph at `round_.real`.
 
@@ -138,16 +137,14 @@ def show_faces(
     mode: ColorMode = "L" if channels == 1 else "RGB"
     spec = FixedImage(width=width, height=height, mode=mode, resize="crop")
     order = np.random.default_rng(round_.seed).permutation(len(photographs))
-    readable = _decode_first((photographs[index] for index in order), spec, limits)
+    readable = _decode_first((photographs[index] for index in order), spec, max_pixels)
     return round_.order(encode_png(readable), encode_png(face))
 
 
-def _decode_first(
-    files: Iterator[Path], spec: FixedImage, limits: ImageLimits
-) -> NDArray[np.uint8]:
+def _decode_first(files: Iterator[Path], spec: FixedImage, max_pixels: int) -> NDArray[np.uint8]:
     for file in files:
         try:
-            return decode_resized(file.read_bytes(), spec, limits)
+            return decode_resized(file.read_bytes(), spec, max_pixels)
         except (OSError, ServiceError):
             continue
     raise Unavailable("none of the photographs for the game can be read")

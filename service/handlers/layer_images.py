@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from models_store.manifest import Manifest
 from models_store.tasks import AnySizeImage, Compression, FixedImage, Task
 from models_store.visualization.filters import color_scale, render_feature_maps, render_filters
-from service.codecs.formats import ImageLimits
 from service.codecs.images import decode_native, decode_resized, encode_png
 from service.errors import InvalidValue
 from service.runtime.inspection import Inspector, LayerLocation
@@ -54,11 +53,7 @@ def check_accepts_images(manifest: Manifest) -> None:
 
 
 def render_activations(
-    inspector: Inspector,
-    model: LoadedModel[Task],
-    name: str | None,
-    data: bytes,
-    limits: ImageLimits,
+    inspector: Inspector, model: LoadedModel[Task], name: str | None, data: bytes, max_pixels: int
 ) -> LayerImage:
     """Draw the layer's feature maps for an image (an encoded file), one tile per filter.
 
@@ -71,7 +66,7 @@ def render_activations(
     """
     manifest = model.manifest
     located = inspector.layer(manifest, name)
-    image_BHWC = _decode_input(manifest, data, limits)[np.newaxis]
+    image_BHWC = _decode_input(manifest, data, max_pixels)[np.newaxis]
     inputs: dict[str, NDArray[np.generic]] = {"images": image_BHWC}
     if isinstance(manifest.task, Compression) and manifest.task.qualities:
         if located.file.role != "encoder":
@@ -90,12 +85,12 @@ def render_activations(
     )
 
 
-def _decode_input(manifest: Manifest, data: bytes, limits: ImageLimits) -> NDArray[np.uint8]:
+def _decode_input(manifest: Manifest, data: bytes, max_pixels: int) -> NDArray[np.uint8]:
     check_accepts_images(manifest)
     spec: FixedImage | AnySizeImage = getattr(manifest.task, "image")  # noqa: B009  # has been checked
     if isinstance(spec, FixedImage):
-        return decode_resized(data, spec, limits)
-    image_HWC = decode_native(data, spec.mode, limits)
+        return decode_resized(data, spec, max_pixels)
+    image_HWC = decode_native(data, spec.mode, max_pixels)
     for axis in (0, 1):
         length = image_HWC.shape[axis]
         cropped = min(length, spec.tile) // spec.multiple_of * spec.multiple_of

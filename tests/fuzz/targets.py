@@ -16,7 +16,6 @@ from PIL import Image
 from models_store.compression.container import MAGIC, CompressedImage, pack, unpack
 from models_store.tasks import Compression, FixedImage
 from service.codecs.bitstream import unpack_code
-from service.codecs.formats import ImageLimits
 from service.codecs.images import decode_native, decode_resized
 from service.errors import ServiceError
 from service.handlers.compress import compress, decompress
@@ -29,7 +28,7 @@ FuzzRunner = Callable[[bytes], None]
 
 _JSON = {"content-type": "application/json"}
 _IMAGE_FORMATS = ("JPEG", "PNG", "WebP", "GIF", "TIFF", "BMP", "AVIF", "HEIC")
-_LIMITS = ImageLimits(max_pixels=1_000_000)
+_MAX_PIXELS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -50,9 +49,9 @@ class FuzzTarget:
 def _image_runner() -> FuzzRunner:
     spec = FixedImage(width=8, height=8, mode="RGB", resize="crop")
     decoders: tuple[Callable[[bytes], np.ndarray[tuple[int, ...], np.dtype[np.uint8]]], ...] = (
-        lambda data: decode_native(data, "RGB", _LIMITS),
-        lambda data: decode_native(data, "L", _LIMITS),
-        lambda data: decode_resized(data, spec, _LIMITS),
+        lambda data: decode_native(data, "RGB", _MAX_PIXELS),
+        lambda data: decode_native(data, "L", _MAX_PIXELS),
+        lambda data: decode_resized(data, spec, _MAX_PIXELS),
     )
 
     def run(data: bytes) -> None:
@@ -116,7 +115,7 @@ def _bitstream_runner() -> FuzzRunner:
             code = unpack_code(whole)
             assert unpack(pack(code)) == code
             if model.codec is not None and code.fingerprint == model.codec.fingerprint:
-                decompress(model, code, limits=_LIMITS, check=lambda: None)
+                decompress(model, code, max_pixels=_MAX_PIXELS, check=lambda: None)
         except ServiceError:
             return
 
@@ -127,7 +126,9 @@ def _bitstream_seeds() -> Iterator[bytes]:
     model = AppUnderTest().registry.catalog.resolve(Compression, "squeeze")
     for seed in range(4):
         pixels = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), np.uint8)
-        container = compress(model, encode_png(pixels), limits=_LIMITS, check=lambda: None).data
+        container = compress(
+            model, encode_png(pixels), max_pixels=_MAX_PIXELS, check=lambda: None
+        ).data
         yield b"\0" + container
         yield b"\1" + container[4:-4]
     yield b"\0" + pack(CompressedImage(bytes(4), 300, 7, "RGB", b"payload"))

@@ -20,7 +20,6 @@ from starlette.datastructures import Headers
 from models_store.compression.container import CompressedImage, pack
 from service.codecs.bitstream import unpack_code
 from service.codecs.content_coding import decode_body
-from service.codecs.formats import ImageLimits
 from service.codecs.images import decode_native
 from service.codecs.tensors import from_bytes, from_json
 from service.errors import ServiceError
@@ -37,7 +36,7 @@ from tests.service.codecs.files import (
     smooth,
 )
 
-_LIMITS = ImageLimits(max_pixels=1_000_000)
+_MAX_PIXELS = 1_000_000
 _BODY_LIMIT = 20 << 20
 _JSON_LIMIT = 1 << 20
 
@@ -58,7 +57,7 @@ class CostlyBody:
 
 
 def _decode(data: bytes) -> None:
-    decode_native(data, "RGB", _LIMITS)
+    decode_native(data, "RGB", _MAX_PIXELS)
 
 
 # JPEG

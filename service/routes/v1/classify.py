@@ -39,13 +39,13 @@ async def classify_images(request: Request) -> Response:
     Without `model`, the task's default model is used; the response names it. For an ensemble, the
     response includes each member's vote.
     """
-    limits = get_state(request).limits
+    max_pixels = get_state(request).settings.max_pixels
     image_request = await read_image_request(request, Classification, ClassifyParams)
     model, images = image_request.model, image_request.images
     top_k = resolve_top_k(model, image_request.params.top_k)
 
     def work(ticket: Ticket) -> Response:
-        results = classify(model, images, top_k=top_k, limits=limits, check=ticket.check)
+        results = classify(model, images, top_k=top_k, max_pixels=max_pixels, check=ticket.check)
         body = ClassifyResponse(results=list(map(_build_result, results)), **model_fields(model))
         return json_response(body)
 

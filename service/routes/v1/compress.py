@@ -85,7 +85,7 @@ async def compress_image(request: Request) -> Response:
     the fitted image, without the original size. Compression is lossy: the JSON response and the
     header X-DeepShelf-PSNR-dB say how much is lost.
     """
-    limits = get_state(request).limits
+    max_pixels = get_state(request).settings.max_pixels
     media_type = negotiate(request.headers.get("accept"), (CODE_MEDIA_TYPE, JSON))
     image_request = await read_image_request(request, Compression, CompressParams)
     model, quality = image_request.model, image_request.params.quality
@@ -94,7 +94,7 @@ async def compress_image(request: Request) -> Response:
 
     def work(ticket: Ticket) -> Response:
         ticket.check()
-        result = compress(model, image, quality=quality, limits=limits, check=ticket.check)
+        result = compress(model, image, quality=quality, max_pixels=max_pixels, check=ticket.check)
         return build_response(model, result)
 
     return await run_in_pool(request, image_request.arrival_time_s, work, model=model)
@@ -127,8 +127,8 @@ async def decompress_code(request: Request) -> Response:
     `another model` (no model in this store wrote it).
     """
     state = get_state(request)
-    admission, catalog, limits = state.pool.admission, state.registry.catalog, state.limits
-    arrival_time_s = start_request(admission)
+    catalog, max_pixels = state.registry.catalog, state.settings.max_pixels
+    arrival_time_s = start_request(state.pool.admission)
     parse_query(request, DecompressParams)
     media_type = negotiate(request.headers.get("accept"), (PNG, JSON))
     form = await read_files(request, files=("code",), fields=(), spec=CODE_UPLOAD)
@@ -139,7 +139,7 @@ async def decompress_code(request: Request) -> Response:
         ticket.check()
         compressed = unpack_code(data)
         model = catalog.resolve_fingerprint(compressed.fingerprint)
-        result = decompress(model, compressed, limits=limits, check=ticket.check)
+        result = decompress(model, compressed, max_pixels=max_pixels, check=ticket.check)
         return build_response(model, result)
 
     batch_model = _model_of_small_code(catalog, data)

@@ -74,7 +74,7 @@ async def denoise_images(request: Request) -> Response:
     take longer than the deadline are rejected after the first tile with 413 and the number of
     pixels that fit.
     """
-    limits = get_state(request).limits
+    max_pixels = get_state(request).settings.max_pixels
     media_type = negotiate(request.headers.get("accept"), (PNG, JSON))
     image_request = await read_image_request(
         request, Denoising, DenoiseParams, files=("image", "reference")
@@ -94,7 +94,7 @@ async def denoise_images(request: Request) -> Response:
             images,
             references,
             strength=image_request.params.strength,
-            limits=limits,
+            max_pixels=max_pixels,
             ticket=ticket,
         )
         if media_type == PNG:

@@ -98,7 +98,7 @@ async def start_faces_round(request: Request) -> Response:
         raise NotFound(
             "there are no photographs; set DEEPSHELF_REAL_FACES to a folder of photographs"
         )
-    show = partial(show_faces, photographs=photographs, limits=state.limits)
+    show = partial(show_faces, photographs=photographs, max_pixels=state.settings.max_pixels)
     return await _start_round(request, "faces", FaceGeneration, show)
 
 

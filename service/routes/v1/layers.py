@@ -143,7 +143,9 @@ async def get_activations(request: Request, name: ModelNamePath) -> Response:
     layer, image = merge_form_fields(query, form.fields).layer, form.files["image"][0]
 
     def work(_: Ticket) -> Response:
-        layer_image = render_activations(state.inspector, model, layer, image, state.limits)
+        layer_image = render_activations(
+            state.inspector, model, layer, image, state.settings.max_pixels
+        )
         return _layer_image_response(model, layer_image)
 
     return await run_in_pool(request, arrival_time_s, work)

@@ -10,7 +10,7 @@ from models_store.images.camera_raw import find_camera_raw
 from service.codecs.images import decode_native
 from service.errors import UnsupportedMediaType
 from tests.models_store.images.files import Ifd, build_tiff
-from tests.service.codecs.files import LIMITS, encoded, smooth
+from tests.service.codecs.files import MAX_PIXELS, encoded, smooth
 
 _THUMBNAIL: Ifd = {254: 1, 256: 4, 257: 2, 258: 8, 259: 1, 262: 1, 277: 1, 278: 2}
 _MOSAIC: Ifd = {256: 4000, 257: 3000, 258: 14, 262: 32803, 277: 1}
@@ -32,7 +32,7 @@ def test_tiff_with_a_raw_mosaic_is_named_by_its_maker(
     data = build_tiff(*ifds, pixels=_PIXELS, order=order, sub_ifds=sub_ifds)
     assert find_camera_raw(data) == name
     with pytest.raises(UnsupportedMediaType, match=rf"raw file \({name}\).*export it as JPEG"):
-        decode_native(data, "L", LIMITS)
+        decode_native(data, "L", MAX_PIXELS)
 
 
 def test_dng_without_a_mosaic_is_named() -> None:

@@ -11,12 +11,11 @@ from PIL import Image, ImageOps
 
 from models_store.images.heif import AVIF_SIGNATURE, HEIF_SIGNATURE
 from models_store.tasks import FixedImage
-from service.codecs.formats import ImageLimits
 from service.codecs.images import decode_native, decode_resized
 from service.errors import ContentTooLarge, InvalidValue
 from tests.service.codecs.files import (
     DISPLAY_P3,
-    LIMITS,
+    MAX_PIXELS,
     encoded,
     matrix_profile,
     smooth,
@@ -40,10 +39,10 @@ def test_the_orientation_of_the_container_is_applied_once(orientation: int) -> N
     upright = ImageOps.exif_transpose(
         Image.open(BytesIO(with_orientation(PHOTO, "PNG", orientation)))
     )
-    assert _difference(decode_native(data, "RGB", LIMITS), upright) <= 12
+    assert _difference(decode_native(data, "RGB", MAX_PIXELS), upright) <= 12
     spec = FixedImage(width=60, height=60, mode="RGB", resize="crop")
     fitted = ImageOps.fit(upright, (60, 60), Image.Resampling.BICUBIC)
-    assert _difference(decode_resized(data, spec, LIMITS), fitted) <= 12
+    assert _difference(decode_resized(data, spec, MAX_PIXELS), fitted) <= 12
 
 
 def test_orientations_of_exif_and_xmp_do_not_count() -> None:
@@ -58,13 +57,15 @@ def test_orientations_of_exif_and_xmp_do_not_count() -> None:
     other = turned.tobytes().removeprefix(b"Exif\0\0")
     assert data.count(block) == data.count(b'Orientation="1"') == 1
     changed = data.replace(block, other).replace(b'Orientation="1"', b'Orientation="6"')
-    assert np.array_equal(decode_native(changed, "RGB", LIMITS), decode_native(data, "RGB", LIMITS))
+    assert np.array_equal(
+        decode_native(changed, "RGB", MAX_PIXELS), decode_native(data, "RGB", MAX_PIXELS)
+    )
 
 
 def test_the_primary_image_is_decoded() -> None:
     others = [Image.new("RGB", (64, 64), color) for color in ("red", "blue")]
     data = encoded(PHOTO, "HEIF", save_all=True, append_images=others, primary_index=2)
-    pixels = decode_native(data, "RGB", LIMITS)
+    pixels = decode_native(data, "RGB", MAX_PIXELS)
     assert pixels.shape == (64, 64, 3)
     assert np.abs(pixels.astype(int) - (0, 0, 255)).max() <= 6
 
@@ -72,9 +73,9 @@ def test_the_primary_image_is_decoded() -> None:
 def test_a_thumbnail_never_stands_in_for_the_image() -> None:
     data = encoded(PHOTO.resize((400, 300)), "HEIF", quality=95, thumbnails=[64])
     spec = FixedImage(width=40, height=30, mode="RGB", resize="stretch")
-    whole = Image.fromarray(decode_native(data, "RGB", LIMITS))
+    whole = Image.fromarray(decode_native(data, "RGB", MAX_PIXELS))
     expected = whole.resize((40, 30), Image.Resampling.BICUBIC, reducing_gap=4.0)
-    assert np.array_equal(decode_resized(data, spec, LIMITS), np.asarray(expected))
+    assert np.array_equal(decode_resized(data, spec, MAX_PIXELS), np.asarray(expected))
 
 
 def test_ten_bits_are_scaled_to_eight() -> None:
@@ -82,14 +83,14 @@ def test_ten_bits_are_scaled_to_eight() -> None:
     ten_bits = pillow_heif.from_bytes("RGB;16", (64, 64), ramp.repeat(3, 2).tobytes())
     file = BytesIO()
     ten_bits.save(file, quality=100, chroma=444)
-    decoded = decode_native(file.getvalue(), "RGB", LIMITS)
+    decoded = decode_native(file.getvalue(), "RGB", MAX_PIXELS)
     assert np.abs(decoded.astype(int) - (ramp / 257).round()).max() <= 4
 
 
 def test_alpha_lies_over_white() -> None:
     image = Image.new("RGBA", (64, 64), (255, 0, 0, 0))
     image.paste((0, 0, 255, 255), (0, 0, 32, 64))
-    decoded = decode_native(encoded(image, "HEIF", quality=95), "RGB", LIMITS)
+    decoded = decode_native(encoded(image, "HEIF", quality=95), "RGB", MAX_PIXELS)
     assert np.abs(decoded[:, :28].astype(int) - (0, 0, 255)).max() <= 8
     assert np.abs(decoded[:, 36:].astype(int) - 255).max() <= 8
 
@@ -97,19 +98,19 @@ def test_alpha_lies_over_white() -> None:
 def test_an_embedded_profile_is_converted_to_srgb() -> None:
     p3_red = Image.new("RGB", (64, 64), (234, 51, 35))
     data = encoded(p3_red, "HEIF", quality=95, chroma=444, icc_profile=matrix_profile(DISPLAY_P3))
-    assert np.abs(decode_native(data, "RGB", LIMITS).astype(int) - (255, 0, 0)).max() <= 4
+    assert np.abs(decode_native(data, "RGB", MAX_PIXELS).astype(int) - (255, 0, 0)).max() <= 4
 
 
 def test_pixels_are_limited_before_they_are_decoded() -> None:
     data = encoded(PHOTO, "HEIF")
     with pytest.raises(ContentTooLarge, match="HEIC image of 120 × 70 pixels"):
-        decode_native(data, "RGB", ImageLimits(max_pixels=120 * 70 - 1))
+        decode_native(data, "RGB", 120 * 70 - 1)
     # A container that understates the size of its coded picture: 2048 × 2048 as 64 × 64.
     large = bytearray(encoded(Image.new("RGB", (2048, 2048)), "HEIF"))
     size = large.index(b"ispe") + 8
     large[size : size + 8] = (64).to_bytes(4, "big") * 2
     with pytest.raises(InvalidValue, match="damaged HEIC image"):
-        decode_native(bytes(large), "RGB", LIMITS)
+        decode_native(bytes(large), "RGB", MAX_PIXELS)
 
 
 @pytest.mark.parametrize(
@@ -135,10 +136,10 @@ _WITHOUT_PILLOW_HEIF = """
 import sys
 sys.modules["pillow_heif"] = None
 from service.codecs.formats import FORMATS
-from service.codecs.images import ImageLimits, decode_native
+from service.codecs.images import decode_native
 from service.errors import ServiceError
 try:
-    decode_native(sys.stdin.buffer.read(), "RGB", ImageLimits(max_pixels=10_000))
+    decode_native(sys.stdin.buffer.read(), "RGB", 10_000)
 except ServiceError as error:
     print(error.status, error.detail, "HEIC" in [format_.name for format_ in FORMATS])
 """

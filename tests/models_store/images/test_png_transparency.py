@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from models_store.tasks import FixedImage
 from service.codecs.images import decode_native, decode_resized
-from tests.service.codecs.files import LIMITS, png, png_chunk
+from tests.service.codecs.files import MAX_PIXELS, png, png_chunk
 
 
 def _png(
@@ -37,7 +37,7 @@ def test_gray_of_every_depth_is_transparent_where_it_equals_the_key(depth: int) 
     for key in values.tolist():
         expected = np.floor(values * 255.0 / white + 0.5)
         expected[values == key] = 255
-        decoded = decode_native(_png(values[None, :, None], depth, 0, (key,)), "L", LIMITS)
+        decoded = decode_native(_png(values[None, :, None], depth, 0, (key,)), "L", MAX_PIXELS)
         assert decoded.ravel().tolist() == expected.astype(int).tolist()
 
 
@@ -49,13 +49,13 @@ def test_a_color_is_transparent_only_where_every_bit_equals_the_key(depth: int) 
     data = _png(samples, depth, 2, tuple(base.tolist()))
     expected = [(value >> 8 if depth == 16 else value).tolist() for value in samples[0]]
     expected[0] = [255, 255, 255]
-    assert decode_native(data, "RGB", LIMITS)[0].tolist() == expected
+    assert decode_native(data, "RGB", MAX_PIXELS)[0].tolist() == expected
     spec = FixedImage(width=4, height=1, mode="RGB", resize="stretch")
-    assert decode_resized(data, spec, LIMITS)[0].tolist() == expected
+    assert decode_resized(data, spec, MAX_PIXELS)[0].tolist() == expected
 
 
 def test_a_key_that_no_pixel_has_changes_nothing() -> None:
     samples = np.random.default_rng(0).integers(0, 65_536, (5, 7, 3)).astype(np.uint16)
     samples[0, 0] = 1
-    decoded = decode_native(_png(samples, 16, 2, (65_535, 2, 3)), "RGB", LIMITS)
+    decoded = decode_native(_png(samples, 16, 2, (65_535, 2, 3)), "RGB", MAX_PIXELS)
     assert np.array_equal(decoded, samples >> 8)

@@ -9,11 +9,9 @@ import pillow_heif
 from numpy.typing import NDArray
 from PIL import Image
 
-from service.codecs.formats import ImageLimits
-
 pillow_heif.register_heif_opener()  # Pillow's `save` as HEIF
 
-LIMITS = ImageLimits(max_pixels=4_000_000)
+MAX_PIXELS = 4_000_000
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
 
 # Display P3 (SMPTE EG 432-1 primaries) adapted to D50, as in Apple's and Google's profiles.

@@ -8,12 +8,11 @@ from PIL import Image
 
 from service.codecs.av1_headers import read_frame_sizes
 from service.codecs.avif_headers import _AvifFile, peek_avif_size
-from service.codecs.formats import ImageLimits
 from service.codecs.images import decode_native
 from service.errors import ContentTooLarge, InvalidValue
 from tests.service.codecs.files import encoded, smooth
 
-LIMITS = ImageLimits(max_pixels=64 * 64)
+MAX_PIXELS = 64 * 64
 LARGE = smooth(160, 96)
 
 
@@ -32,7 +31,7 @@ def test_limit_applies_to_the_coded_size(mode: str, frames: int) -> None:
     data = encoded(image, "AVIF", save_all=True, append_images=[image] * (frames - 1))
     assert peek_avif_size(data) == (160, 96)
     with pytest.raises(ContentTooLarge, match="AVIF image of 160 × 96 pixels is over the limit"):
-        decode_native(_with_declared_size(data, 10, 10), "RGB", LIMITS)
+        decode_native(_with_declared_size(data, 10, 10), "RGB", MAX_PIXELS)
 
 
 def test_limit_applies_to_a_coded_alpha_larger_than_the_color() -> None:
@@ -47,7 +46,7 @@ def test_limit_applies_to_a_coded_alpha_larger_than_the_color() -> None:
     moved = data.replace(table, struct.pack(">2I", len(data) + 8, len(coded)))
     changed = moved + struct.pack(">I4s", 8 + len(coded), b"mdat") + coded
     with pytest.raises(ContentTooLarge, match="160 × 96"):
-        decode_native(changed, "RGB", LIMITS)
+        decode_native(changed, "RGB", MAX_PIXELS)
 
 
 def _last_extent(data: bytes) -> tuple[int, int]:
@@ -62,7 +61,7 @@ def test_items_that_overlap_are_rejected() -> None:
     table = struct.pack(">2I", *_last_extent(data))
     changed = data.replace(table, struct.pack(">2I", 0, 3 * len(data)))
     with pytest.raises(InvalidValue, match="damaged AVIF image: its items overlap"):
-        decode_native(changed, "RGB", LIMITS)
+        decode_native(changed, "RGB", MAX_PIXELS)
 
 
 def test_coded_pixels_are_limited_in_total() -> None:
@@ -75,19 +74,19 @@ def test_coded_pixels_are_limited_in_total() -> None:
     )
     changed += struct.pack(">I4s", 8 + 9 * length, b"mdat") + 9 * coded
     with pytest.raises(InvalidValue, match="36864 coded pixels for an image of 4096"):
-        decode_native(changed, "RGB", LIMITS)
+        decode_native(changed, "RGB", MAX_PIXELS)
 
 
 def test_bytes_behind_the_last_box_are_ignored() -> None:
     data = encoded(smooth(64, 64), "AVIF")
-    assert decode_native(data + b"\xff" * 50, "RGB", LIMITS).shape == (64, 64, 3)
+    assert decode_native(data + b"\xff" * 50, "RGB", MAX_PIXELS).shape == (64, 64, 3)
 
 
 @pytest.mark.parametrize("box", [b"iloc", b"iinf", b"meta", b"av01"])
 def test_file_without_coded_images_is_invalid(box: bytes) -> None:
     data = encoded(LARGE, "AVIF").replace(box, b"free")
     with pytest.raises(InvalidValue, match="damaged AVIF image"):
-        decode_native(data, "RGB", LIMITS)
+        decode_native(data, "RGB", MAX_PIXELS)
 
 
 def _bits(data: bytes) -> str:
@@ -146,7 +145,7 @@ def test_the_limit_holds_for_a_frame_that_is_larger_than_its_sequence_says() -> 
         small = small.replace(before, after)
     assert peek_avif_size(small) == (160, 160)
     with pytest.raises(ContentTooLarge, match="AVIF image of 160 × 160 pixels is over the limit"):
-        decode_native(small, "RGB", LIMITS)
+        decode_native(small, "RGB", MAX_PIXELS)
 
 
 def _read_sizes(*obus: tuple[int, str]) -> list[tuple[int, int]]:
@@ -210,9 +209,9 @@ def test_clean_aperture_is_ignored_as_by_pillow() -> None:
     data = encoded(smooth(64, 40), "AVIF")
     # Width, height and offset of the centre as fractions (ISO 14496-12, section 12.1.4).
     cropped = _with_property(data, struct.pack(">I4s8i", 40, b"clap", 20, 1, 10, 1, -44, 2, -30, 2))
-    expected = decode_native(data, "RGB", LIMITS)
+    expected = decode_native(data, "RGB", MAX_PIXELS)
     assert expected.shape == (40, 64, 3)
-    assert (decode_native(cropped, "RGB", LIMITS) == expected).all()
+    assert (decode_native(cropped, "RGB", MAX_PIXELS) == expected).all()
 
 
 def _with_property(data: bytes, box: bytes) -> bytes:

@@ -14,12 +14,12 @@ from PIL import Image, ImageFile
 
 from models_store.images.orientation import find_orientation
 from models_store.tasks import FixedImage
-from service.codecs.formats import ImageLimits
 from service.codecs.images import decode_native, decode_resized
 from service.errors import ContentTooLarge, InvalidValue, UnsupportedMediaType
+from service.settings import Settings
 from tests.service.codecs.files import (
     FORMATS,
-    LIMITS,
+    MAX_PIXELS,
     encoded,
     noise,
     png,
@@ -61,14 +61,14 @@ WHOLE = [encoded(smooth(40, 30), file_format) for file_format in FORMATS] + [
 )
 def test_file_that_is_no_image_is_unsupported_and_named(data: bytes, kind: str) -> None:
     with pytest.raises(UnsupportedMediaType) as caught:
-        decode_native(data, "RGB", LIMITS)
+        decode_native(data, "RGB", MAX_PIXELS)
     assert f"received: {kind}, {len(data)} bytes" in caught.value.detail
     assert ACCEPTED in caught.value.detail
 
 
 def test_an_empty_body_is_invalid() -> None:
     with pytest.raises(InvalidValue, match="empty body"):
-        decode_resized(b"", SPEC, LIMITS)
+        decode_resized(b"", SPEC, MAX_PIXELS)
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
@@ -77,7 +77,7 @@ def test_an_empty_body_is_invalid() -> None:
 def test_truncated_image_is_invalid_and_names_its_format(file_format: str, share: float) -> None:
     data = encoded(Image.fromarray(noise(40, 40, 3)), file_format)
     with pytest.raises(InvalidValue) as caught:
-        decode_native(data[: int(len(data) * share)], "RGB", LIMITS)
+        decode_native(data[: int(len(data) * share)], "RGB", MAX_PIXELS)
     name = "HEIC" if file_format == "HEIF" else file_format
     assert name.lower() in caught.value.detail.lower()
     assert "0x" not in caught.value.detail
@@ -124,7 +124,7 @@ def _tiff_of(width: int, height: int, **tags: int) -> bytes:
 def test_huge_image_is_rejected_without_decoding(data: bytes, size: str) -> None:
     tracemalloc.start()
     with pytest.raises(ContentTooLarge) as caught:
-        decode_native(data, "RGB", LIMITS)
+        decode_native(data, "RGB", MAX_PIXELS)
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert size in caught.value.detail
@@ -134,17 +134,17 @@ def test_huge_image_is_rejected_without_decoding(data: bytes, size: str) -> None
 
 def test_the_limit_itself_is_allowed_and_pillows_own_is_never_reached() -> None:
     data = encoded(Image.new("L", (30, 20)), "PNG")
-    assert decode_native(data, "L", ImageLimits(max_pixels=600)).shape == (20, 30, 1)
+    assert decode_native(data, "L", 600).shape == (20, 30, 1)
     with pytest.raises(ContentTooLarge, match="30 × 20 pixels is over the limit of 599"):
-        decode_native(data, "L", ImageLimits(max_pixels=599))
+        decode_native(data, "L", 599)
     assert (Image.MAX_IMAGE_PIXELS or 0) == 89_478_485
     with pytest.raises(ValueError, match="max_pixels"):
-        ImageLimits(max_pixels=89_478_486)
+        Settings(max_pixels=89_478_486)
 
 
 def test_no_global_state_of_pillow_changes() -> None:
     before = (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES, warnings.filters)
-    decode_native(WHOLE[0], "RGB", LIMITS)
+    decode_native(WHOLE[0], "RGB", MAX_PIXELS)
     after = (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES, warnings.filters)
     assert after == before
 
@@ -158,7 +158,7 @@ def test_a_bomb_in_the_metadata_of_a_png_is_harmless(chunk: str) -> None:
     tracemalloc.start()
     with_error = None
     try:
-        assert decode_native(data, "L", LIMITS).shape == (4, 4, 1)
+        assert decode_native(data, "L", MAX_PIXELS).shape == (4, 4, 1)
     except InvalidValue as error:
         with_error = error.detail
     _, peak_bytes = tracemalloc.get_traced_memory()
@@ -172,33 +172,33 @@ def test_jpeg_with_a_thousand_scans_is_rejected() -> None:
     last = data.rindex(b"\xff\xda")
     bomb = data[:last] + data[last:-2] * 1000 + b"\xff\xd9"
     with pytest.raises(InvalidValue, match="scans"):
-        decode_native(bomb, "RGB", LIMITS)
+        decode_native(bomb, "RGB", MAX_PIXELS)
 
 
 def test_bytes_behind_a_jpeg_are_no_scans() -> None:
     data = encoded(smooth(64, 64), "JPEG") + b"\xff\xda" * 1000
-    assert decode_native(data, "RGB", LIMITS).shape == (64, 64, 3)
+    assert decode_native(data, "RGB", MAX_PIXELS).shape == (64, 64, 3)
 
 
 def test_run_length_coded_bmp_is_rejected() -> None:
     data = bytearray(encoded(smooth(16, 16).quantize(16), "BMP"))
     struct.pack_into("<I", data, 30, 1)
     with pytest.raises(UnsupportedMediaType, match="run-length"):
-        decode_native(bytes(data), "RGB", LIMITS)
+        decode_native(bytes(data), "RGB", MAX_PIXELS)
 
 
 @pytest.mark.parametrize("data", [png(0, 10), png(10, 0), _tiff_of(0, 5)])
 def test_image_without_pixels_is_invalid(data: bytes) -> None:
     with pytest.raises(InvalidValue):
-        decode_native(data, "RGB", LIMITS)
+        decode_native(data, "RGB", MAX_PIXELS)
 
 
 def decode_or_reject(data: bytes) -> None:
     """Decode twice; only errors for clients may be raised."""
     with suppress(ContentTooLarge, UnsupportedMediaType, InvalidValue):
-        assert decode_native(data, "L", LIMITS).ndim == 3
+        assert decode_native(data, "L", MAX_PIXELS).ndim == 3
     with suppress(ContentTooLarge, UnsupportedMediaType, InvalidValue):
-        assert decode_resized(data, SPEC, LIMITS).shape == (8, 8, 3)
+        assert decode_resized(data, SPEC, MAX_PIXELS).shape == (8, 8, 3)
 
 
 @settings(max_examples=150)
@@ -241,4 +241,4 @@ def test_any_exif_block_has_an_orientation(tail: bytes, order: bytes) -> None:
 def test_damaged_exif_leaves_the_image_unchanged() -> None:
     image = smooth(24, 16)
     data = encoded(image, "PNG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
-    assert np.array_equal(decode_native(data, "RGB", LIMITS), np.asarray(image))
+    assert np.array_equal(decode_native(data, "RGB", MAX_PIXELS), np.asarray(image))

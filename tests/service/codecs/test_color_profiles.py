@@ -10,11 +10,10 @@ from PIL import Image, ImageCms, ImageOps
 
 from models_store.images.orientation import find_orientation
 from models_store.tasks import FixedImage
-from service.codecs.formats import ImageLimits
 from service.codecs.images import _plan_resize, decode_native, decode_resized
 from tests.service.codecs.files import DISPLAY_P3, matrix_profile
 
-LIMITS = ImageLimits(max_pixels=4_000_000)
+MAX_PIXELS = 4_000_000
 P3 = matrix_profile(DISPLAY_P3)
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
@@ -38,10 +37,10 @@ def test_display_p3_is_converted_to_srgb(file_format: str) -> None:
     # sRGB red in Display P3 is (234, 51, 35): CSS Color 4, sample code, rounded to 8 bits.
     image = Image.new("RGB", (24, 16), (234, 51, 35))
     data = _file(image, file_format, icc_profile=P3, **_CONTAINERS[file_format])
-    red_HWC = decode_native(data, "RGB", LIMITS)
+    red_HWC = decode_native(data, "RGB", MAX_PIXELS)
     assert np.abs(red_HWC.astype(int) - (255, 0, 0)).max() <= 2
     spec = FixedImage(height=8, width=8, mode="RGB", resize="crop")
-    assert np.abs(decode_resized(data, spec, LIMITS).astype(int) - (255, 0, 0)).max() <= 2
+    assert np.abs(decode_resized(data, spec, MAX_PIXELS).astype(int) - (255, 0, 0)).max() <= 2
 
 
 def test_conversion_agrees_with_pillow_on_random_colors() -> None:
@@ -50,7 +49,7 @@ def test_conversion_agrees_with_pillow_on_random_colors() -> None:
     expected = ImageCms.profileToProfile(
         image, BytesIO(P3), ImageCms.createProfile("sRGB"), ImageCms.Intent.RELATIVE_COLORIMETRIC
     )
-    decoded_HWC = decode_native(_file(image, "PNG", icc_profile=P3), "RGB", LIMITS)
+    decoded_HWC = decode_native(_file(image, "PNG", icc_profile=P3), "RGB", MAX_PIXELS)
     assert np.abs(decoded_HWC.astype(int) - np.asarray(expected).astype(int)).max() <= 1
 
 
@@ -60,18 +59,18 @@ def test_conversion_agrees_with_pillow_on_random_colors() -> None:
 def test_srgb_and_damaged_profiles_leave_pixels_unchanged(profile: bytes) -> None:
     pixels_HWC = np.random.default_rng(1).integers(0, 256, (8, 9, 3), dtype=np.uint8)
     data = _file(Image.fromarray(pixels_HWC), "PNG", icc_profile=profile)
-    assert np.array_equal(decode_native(data, "RGB", LIMITS), pixels_HWC)
+    assert np.array_equal(decode_native(data, "RGB", MAX_PIXELS), pixels_HWC)
 
 
 def test_a_profile_for_another_color_space_is_ignored() -> None:
     gray_HW = np.arange(64, dtype=np.uint8).reshape(8, 8)
     data = _file(Image.fromarray(gray_HW), "PNG", icc_profile=P3)
-    assert np.array_equal(decode_native(data, "L", LIMITS)[..., 0], gray_HW)
+    assert np.array_equal(decode_native(data, "L", MAX_PIXELS)[..., 0], gray_HW)
 
 
 def test_alpha_is_composited_on_white_before_the_conversion() -> None:
     image = Image.new("RGBA", (4, 4), (234, 51, 35, 0))
-    assert decode_native(_file(image, "PNG", icc_profile=P3), "RGB", LIMITS).min() == 255
+    assert decode_native(_file(image, "PNG", icc_profile=P3), "RGB", MAX_PIXELS).min() == 255
 
 
 # Orientation
@@ -147,7 +146,7 @@ def test_cropped_images_agree_with_pillow_s_fit(size: tuple[int, int]) -> None:
     gradient_HW = np.add.outer(np.arange(size[1]), np.arange(size[0])) % 256
     image = Image.fromarray(gradient_HW.astype(np.uint8))
     spec = FixedImage(height=224, width=224, mode="L", resize="crop")
-    decoded_HW = decode_resized(_file(image, "PNG"), spec, LIMITS)[..., 0]
+    decoded_HW = decode_resized(_file(image, "PNG"), spec, MAX_PIXELS)[..., 0]
     expected_HW = np.asarray(ImageOps.fit(image, (224, 224), Image.Resampling.BICUBIC))
     inner = (slice(4, -4), slice(4, -4))
     difference_HW = np.abs(decoded_HW[inner].astype(int) - expected_HW[inner].astype(int))

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.codecs.formats import ImageLimits
 from service.codecs.heic_headers import find_heic_bomb, peek_heic_size
 from service.codecs.images import decode_native
 from service.errors import ContentTooLarge, InvalidValue
-from tests.service.codecs.files import LIMITS, encoded, smooth
+from tests.service.codecs.files import MAX_PIXELS, encoded, smooth
 
 SIDE = 64
 TILES = [Image.new("RGB", (SIDE, SIDE), color) for color in ("red", "lime", "blue", "white")]
@@ -119,7 +118,7 @@ def test_a_grid_of_tiles_is_decoded(wide: bool) -> None:
         hvcc=tiles[0][0],
         wide=wide,
     ).build()
-    decoded = decode_native(data, "RGB", LIMITS)
+    decoded = decode_native(data, "RGB", MAX_PIXELS)
     expected = np.concatenate(
         [np.concatenate([np.asarray(x) for x in row], 1) for row in (TILES[:2], TILES[2:])]
     )
@@ -127,7 +126,7 @@ def test_a_grid_of_tiles_is_decoded(wide: bool) -> None:
     assert np.abs(decoded.astype(int) - expected).max() <= 12
     assert peek_heic_size(data) == (2 * SIDE, 2 * SIDE)
     with pytest.raises(ContentTooLarge, match="HEIC image of 128 × 128 pixels"):
-        decode_native(data, "RGB", ImageLimits(max_pixels=128 * 128 - 1))
+        decode_native(data, "RGB", 128 * 128 - 1)
 
 
 def test_pictures_that_are_not_shown_are_counted() -> None:
@@ -136,10 +135,10 @@ def test_pictures_that_are_not_shown_are_counted() -> None:
     def build(copies: int) -> bytes:
         return _Heic([b"hvc1"], [content * copies], [(SIDE, SIDE)], hvcc=hvcc).build()
 
-    one, eight = (decode_native(build(copies), "RGB", LIMITS) for copies in (1, 8))
+    one, eight = (decode_native(build(copies), "RGB", MAX_PIXELS) for copies in (1, 8))
     assert np.array_equal(one, eight)
     with pytest.raises(InvalidValue, match="36864 coded pixels for an image of 4096"):
-        decode_native(build(9), "RGB", LIMITS)
+        decode_native(build(9), "RGB", MAX_PIXELS)
 
 
 def _slices(count: int, *, first: int = 1) -> bytes:
@@ -193,10 +192,10 @@ def test_decoded_pixels_are_counted(file: _Heic, pixels: int, wide: bool) -> Non
 def test_an_image_derived_from_itself_is_invalid() -> None:
     file = _Heic([b"hvc1", b"iovl"], [_slices(1), b""], [LARGE] * 2, {2: [1, 2]})
     with pytest.raises(InvalidValue, match="derived from itself"):
-        decode_native(file.build(), "RGB", LIMITS)
+        decode_native(file.build(), "RGB", MAX_PIXELS)
 
 
 def test_the_limit_holds_before_an_image_is_cropped() -> None:
     file = _Heic([b"hvc1"], [_slices(1)], [(5000, 5000)]).build()
     with pytest.raises(ContentTooLarge, match="HEIC image of 5000 × 5000 pixels"):
-        decode_native(file, "RGB", LIMITS)
+        decode_native(file, "RGB", MAX_PIXELS)

@@ -11,7 +11,7 @@ from sklearn.datasets import load_sample_image
 
 from models_store.tasks import ColorMode, FixedImage
 from service.codecs.images import decode_native, decode_resized, encode_png
-from tests.service.codecs.files import FORMATS, LIMITS, encoded, noise, smooth, with_orientation
+from tests.service.codecs.files import FORMATS, MAX_PIXELS, encoded, noise, smooth, with_orientation
 
 PHOTO = Image.fromarray(load_sample_image("china.jpg"))
 RULES: tuple[Literal["stretch", "crop", "pad"], ...] = ("stretch", "crop", "pad")
@@ -42,7 +42,7 @@ def psnr_db(a: NDArray[np.uint8], b: NDArray[np.uint8] | Image.Image) -> float:
 @pytest.mark.parametrize("file_format", FORMATS)
 def test_every_format_decodes_as_pillow_decodes_it(file_format: str, mode: ColorMode) -> None:
     data = encoded(smooth(50, 30), file_format)
-    image = decode_native(data, mode, LIMITS)
+    image = decode_native(data, mode, MAX_PIXELS)
     assert image.shape == (30, 50, 1 if mode == "L" else 3)
     assert image.dtype == np.uint8
     assert image.flags.c_contiguous
@@ -75,7 +75,7 @@ def test_every_mode_is_converted_to_the_requested_one(
     data = encoded(smooth(40, 24).convert(received), file_format)
     opened = Image.open(BytesIO(data))
     reference = opened.convert("RGB") if opened.mode != "L" else opened
-    assert worst(decode_native(data, mode, LIMITS), reference.convert(mode)) == 0
+    assert worst(decode_native(data, mode, MAX_PIXELS), reference.convert(mode)) == 0
 
 
 def test_alpha_lies_over_white_exactly() -> None:
@@ -84,16 +84,16 @@ def test_alpha_lies_over_white_exactly() -> None:
     rgba = Image.fromarray(np.concatenate([color_HWC, alpha_HW1], axis=2))
     wide = color_HWC.astype(int) * alpha_HW1 + 255 * (255 - alpha_HW1.astype(int))
     expected = np.rint(wide / 255)
-    assert np.array_equal(decode_native(encoded(rgba, "PNG"), "RGB", LIMITS), expected)
+    assert np.array_equal(decode_native(encoded(rgba, "PNG"), "RGB", MAX_PIXELS), expected)
     gray = Image.fromarray(np.concatenate([color_HWC[..., :1], alpha_HW1], axis=2))
-    assert np.array_equal(decode_native(encoded(gray, "PNG"), "L", LIMITS), expected[..., :1])
+    assert np.array_equal(decode_native(encoded(gray, "PNG"), "L", MAX_PIXELS), expected[..., :1])
 
 
 @pytest.mark.parametrize("file_format", ["PNG", "WEBP", "TIFF", "AVIF", "GIF"])
 def test_transparent_pixels_become_white(file_format: str) -> None:
     image = Image.new("RGBA", (32, 32), (255, 0, 0, 0))
     image.paste((0, 0, 255, 255), (0, 0, 16, 32))
-    decoded = decode_native(encoded(image, file_format), "RGB", LIMITS)
+    decoded = decode_native(encoded(image, file_format), "RGB", MAX_PIXELS)
     # Lossy formats stray by a few steps beside the edge.
     assert worst(decoded[:, :14], np.full((32, 14, 3), (0, 0, 255), np.uint8)) <= 6
     assert worst(decoded[:, 18:], np.full((32, 14, 3), 255, np.uint8)) <= 6
@@ -101,15 +101,15 @@ def test_transparent_pixels_become_white(file_format: str) -> None:
 
 def test_transparent_palette_entries_and_colour_keys_are_white() -> None:
     palette = smooth(20, 20).quantize(8)
-    opaque = decode_native(encoded(palette, "PNG"), "RGB", LIMITS)
+    opaque = decode_native(encoded(palette, "PNG"), "RGB", MAX_PIXELS)
     hidden_HW = np.asarray(palette) < 3
     for transparency in (bytes([0, 0, 0]), 0):
         data = encoded(palette, "PNG", transparency=transparency)
         expected = opaque.copy()
         expected[hidden_HW if isinstance(transparency, bytes) else np.asarray(palette) == 0] = 255
-        assert worst(decode_native(data, "RGB", LIMITS), expected) == 0
+        assert worst(decode_native(data, "RGB", MAX_PIXELS), expected) == 0
     gray = Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16))
-    keyed = decode_native(encoded(gray, "PNG", transparency=7), "L", LIMITS).ravel()
+    keyed = decode_native(encoded(gray, "PNG", transparency=7), "L", MAX_PIXELS).ravel()
     assert keyed[7] == 255
     assert keyed[8] == 8
 
@@ -119,8 +119,8 @@ def test_sixteen_bits_are_scaled_and_not_clipped() -> None:
     expected = np.rint(ramp / 257)[..., None]
     image = Image.fromarray(ramp)
     for file_format in ("PNG", "TIFF"):
-        assert np.array_equal(decode_native(encoded(image, file_format), "L", LIMITS), expected)
-    keyed = decode_native(encoded(image, "PNG", transparency=1000), "RGB", LIMITS)
+        assert np.array_equal(decode_native(encoded(image, file_format), "L", MAX_PIXELS), expected)
+    keyed = decode_native(encoded(image, "PNG", transparency=1000), "RGB", MAX_PIXELS)
     assert keyed.reshape(-1, 3)[1000].tolist() == [255, 255, 255]
     assert keyed.reshape(-1, 3)[1001].tolist() == [4, 4, 4]
 
@@ -140,7 +140,7 @@ def test_grey_of_32_bits_gets_the_smallest_white_that_holds_it(
     values: NDArray[np.float32], expected: list[int]
 ) -> None:
     data = encoded(Image.fromarray(values), "TIFF")
-    assert decode_native(data, "L", LIMITS).ravel().tolist() == expected
+    assert decode_native(data, "L", MAX_PIXELS).ravel().tolist() == expected
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -148,9 +148,9 @@ def test_grey_of_32_bits_gets_the_smallest_white_that_holds_it(
 def test_orientation_is_as_imageops_turns_it(file_format: str, orientation: int) -> None:
     data = with_orientation(smooth(60, 34), file_format, orientation)
     reference = ImageOps.exif_transpose(Image.open(BytesIO(data)))
-    assert worst(decode_native(data, "RGB", LIMITS), reference) == 0
+    assert worst(decode_native(data, "RGB", MAX_PIXELS), reference) == 0
     size = reference.size
-    assert worst(decode_resized(data, spec(*size), LIMITS), reference) == 0
+    assert worst(decode_resized(data, spec(*size), MAX_PIXELS), reference) == 0
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -166,7 +166,7 @@ def test_a_photograph_reduced_in_the_decoder_is_close_to_a_full_decode(
         "crop": lambda: ImageOps.fit(upright, (40, 32), Image.Resampling.BICUBIC),
         "pad": lambda: ImageOps.pad(upright, (40, 32), Image.Resampling.BICUBIC),
     }
-    image = decode_resized(data, spec(40, 32, rule, mode), LIMITS)
+    image = decode_resized(data, spec(40, 32, rule, mode), MAX_PIXELS)
     assert image.shape == (32, 40, 1 if mode == "L" else 3)
     assert psnr_db(image, fits[rule]()) > 36
 
@@ -176,14 +176,14 @@ def test_the_decoder_scales_only_while_enough_is_left(target: tuple[int, int]) -
     """Return three times a small target, and at least a large one."""
     data = encoded(PHOTO, "JPEG", quality=95)
     plain = Image.open(BytesIO(data)).resize(target, Image.Resampling.BICUBIC)
-    assert worst(decode_resized(data, spec(*target), LIMITS), plain) == 0
+    assert worst(decode_resized(data, spec(*target), MAX_PIXELS), plain) == 0
 
 
 def test_a_large_target_is_near_a_full_decode() -> None:
     data = encoded(PHOTO, "JPEG", quality=95)
     target = (PHOTO.width * 4 // 9, PHOTO.height * 4 // 9)
     plain = Image.open(BytesIO(data)).resize(target, Image.Resampling.BICUBIC)
-    assert psnr_db(decode_resized(data, spec(*target), LIMITS), plain) > 28
+    assert psnr_db(decode_resized(data, spec(*target), MAX_PIXELS), plain) > 28
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -191,17 +191,19 @@ def test_image_of_the_right_size_is_unchanged(
     rule: Literal["stretch", "crop", "pad"],
 ) -> None:
     pixels = noise(32, 32, 3)
-    assert np.array_equal(decode_resized(encode_png(pixels), spec(32, 32, rule), LIMITS), pixels)
+    assert np.array_equal(
+        decode_resized(encode_png(pixels), spec(32, 32, rule), MAX_PIXELS), pixels
+    )
     data = encoded(Image.fromarray(pixels), "JPEG")
     plain = np.asarray(Image.open(BytesIO(data)))
-    assert np.array_equal(decode_resized(data, spec(32, 32, rule), LIMITS), plain)
+    assert np.array_equal(decode_resized(data, spec(32, 32, rule), MAX_PIXELS), plain)
 
 
 def test_crop_without_scaling_is_a_slice_and_pad_without_scaling_is_a_frame() -> None:
     pixels = noise(32, 41, 3)
-    cropped = decode_resized(encode_png(pixels), spec(32, 32, "crop"), LIMITS)
+    cropped = decode_resized(encode_png(pixels), spec(32, 32, "crop"), MAX_PIXELS)
     assert np.array_equal(cropped, pixels[:, 4:36])
-    padded = decode_resized(encode_png(pixels), spec(41, 40, "pad"), LIMITS)
+    padded = decode_resized(encode_png(pixels), spec(41, 40, "pad"), MAX_PIXELS)
     assert np.array_equal(padded[4:36], pixels)
     assert not padded[:4].any()
     assert not padded[36:].any()
@@ -214,7 +216,7 @@ def test_any_proportion_gets_the_size_of_the_spec(
 ) -> None:
     for file_format in ("PNG", "JPEG"):
         data = encoded(Image.new("RGB", size, (200, 200, 200)), file_format)
-        image = decode_resized(data, spec(32, 24, rule), LIMITS)
+        image = decode_resized(data, spec(32, 24, rule), MAX_PIXELS)
         assert image.shape == (24, 32, 3)
         assert int(image[12, 16, 0]) == 200
         if rule != "pad":
@@ -223,7 +225,7 @@ def test_any_proportion_gets_the_size_of_the_spec(
 
 def test_a_large_png_reduced_in_steps_is_close_to_one_antialiased_resize() -> None:
     large = PHOTO.resize((1280, 854), Image.Resampling.BICUBIC)
-    image = decode_resized(encoded(large, "PNG", compress_level=1), spec(32, 32), LIMITS)
+    image = decode_resized(encoded(large, "PNG", compress_level=1), spec(32, 32), MAX_PIXELS)
     assert psnr_db(image, large.resize((32, 32), Image.Resampling.BICUBIC)) > 45
 
 
@@ -232,7 +234,7 @@ def test_the_first_of_several_frames_is_taken(file_format: str) -> None:
     frames = [Image.new("RGB", (20, 12), color) for color in ("red", "lime", "blue")]
     data = encoded(frames[0], file_format, save_all=True, append_images=frames[1:])
     red = np.full((12, 20, 3), (255, 0, 0), np.uint8)
-    assert worst(decode_native(data, "RGB", LIMITS), red) <= 3
+    assert worst(decode_native(data, "RGB", MAX_PIXELS), red) <= 3
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -240,6 +242,6 @@ def test_png_is_lossless_and_the_same_each_time(channels: int) -> None:
     pixels = noise(17, 23, channels)
     data = encode_png(pixels)
     assert data == encode_png(np.asfortranarray(pixels))
-    assert np.array_equal(decode_native(data, "L" if channels == 1 else "RGB", LIMITS), pixels)
+    assert np.array_equal(decode_native(data, "L" if channels == 1 else "RGB", MAX_PIXELS), pixels)
     with pytest.raises(ValueError, match="uint8"):
         encode_png(pixels[..., 0])

@@ -9,14 +9,13 @@ from numpy.typing import NDArray
 
 from models_store.manifest import Manifest
 from models_store.tasks import AnySizeImage, Denoising
-from service.codecs.formats import ImageLimits
 from service.errors import ContentTooLarge, InvalidValue
 from service.handlers.denoise import denoise
 from service.runtime.loaded_model import LoadedModel
 from service.scheduling.admission import AdmissionController, Ticket
 from tests.fakes.image_models import encode_png, solid_image
 
-LIMITS = ImageLimits(10_000)
+MAX_PIXELS = 10_000
 SPEC = AnySizeImage(mode="RGB", multiple_of=4, tile=16, overlap=8)
 
 
@@ -36,7 +35,7 @@ def _denoise(graph: SlowGraph, *images: bytes) -> None:
     manifest = Manifest.model_construct(**fields)
     task = Denoising(image=SPEC, noise="any")
     model = LoadedModel(manifest, task, {"model": graph}, b"")
-    denoise(model, images, (), limits=LIMITS, ticket=_admit(graph))
+    denoise(model, images, (), max_pixels=MAX_PIXELS, ticket=_admit(graph))
 
 
 def _admit(graph: SlowGraph) -> Ticket:

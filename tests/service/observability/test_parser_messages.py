@@ -10,13 +10,13 @@ from service.observability.logging_config import log_config
 
 _DECODE = """
 import sys
-from service.codecs.images import ImageLimits, decode_native
+from service.codecs.images import decode_native
 from service.errors import ServiceError
 from service.observability.parser_messages import silence_parsers
 if "silent" in sys.argv:
     silence_parsers()
 try:
-    decode_native(sys.stdin.buffer.read(), "RGB", ImageLimits(max_pixels=10_000))
+    decode_native(sys.stdin.buffer.read(), "RGB", 10_000)
 except ServiceError:
     print("rejected")
 """

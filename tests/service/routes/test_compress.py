@@ -292,14 +292,13 @@ import sys
 from pathlib import Path
 from models_store.verify import read_manifest
 from models_store.compression.container import unpack
-from service.codecs.images import ImageLimits
 from service.handlers.compress import decompress
 from service.runtime.model_loader import load
 folder = Path(sys.argv[1])
 model = load(folder, read_manifest(folder))
 code = unpack(sys.stdin.buffer.read())
-limits = ImageLimits(max_pixels=1000)
-sys.stdout.buffer.write(decompress(model, code, limits=limits, check=lambda: None).png)
+max_pixels = 1000
+sys.stdout.buffer.write(decompress(model, code, max_pixels=max_pixels, check=lambda: None).png)
 """
 
 

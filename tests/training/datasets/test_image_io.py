@@ -13,7 +13,7 @@ from tests.models_store.images.files import build_tiff, gray_tiff
 from tests.service.codecs.files import (
     DISPLAY_P3,
     FORMATS,
-    LIMITS,
+    MAX_PIXELS,
     encoded,
     matrix_profile,
     smooth,
@@ -177,7 +177,9 @@ def test_training_sees_the_pixels_that_the_service_sees(tmp_path: Path, name: st
     data = _files()[name]
     (tmp_path / name).write_bytes(data)
     pixels_CHW = read_downscaled_image(tmp_path / name)
-    assert np.array_equal(pixels_CHW.permute(1, 2, 0).numpy(), decode_native(data, "RGB", LIMITS))
+    assert np.array_equal(
+        pixels_CHW.permute(1, 2, 0).numpy(), decode_native(data, "RGB", MAX_PIXELS)
+    )
 
 
 def test_a_raw_file_is_a_value_error_that_names_it(tmp_path: Path) -> None:
