@@ -29,6 +29,8 @@ _COMPATIBLE_KINDS = (
     ({"imitation"}, {"controller"}, {"demonstrations"}),
 )
 """Tasks, networks and data sets that only work together; all others are of images."""
+_BFLOAT16_CAPABILITIES = ("amx_bf16", "avx512_bf16", "bf16")
+"""Capabilities of x86 and ARM processors, by torch's names."""
 
 
 class ModelCard(FrozenModel):
@@ -168,10 +170,6 @@ def _apply_override(content: dict[str, Any], override: str) -> None:
         target[last] = yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise RecipeError(f"--set {override}: {value!r} is not YAML: {error}") from error
-
-
-_BFLOAT16_CAPABILITIES = ("amx_bf16", "avx512_bf16", "bf16")
-"""Capabilities of x86 and ARM processors, by torch's names."""
 
 
 def supports_bfloat16() -> bool:

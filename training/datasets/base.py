@@ -19,6 +19,8 @@ from models_store.manifest import DataSource
 from models_store.tasks import ColorMode
 from training.errors import DataError
 
+Batch = tuple[Tensor, Tensor]
+
 
 @dataclass(frozen=True)
 class DataSplit(ABC):
@@ -183,9 +185,6 @@ def class_counts(labels: Tensor, names: Sequence[str]) -> dict[str, int]:
     """Return the number of images of each class, in the order of `names`."""
     counts = torch.bincount(labels, minlength=len(names)).tolist()
     return dict(zip(names, counts, strict=True))
-
-
-Batch = tuple[Tensor, Tensor]
 
 
 def epoch_seed(seed: int, epoch: int) -> int:

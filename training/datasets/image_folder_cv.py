@@ -4,17 +4,13 @@ import hashlib
 import logging
 from collections import Counter
 from functools import lru_cache, partial
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import numpy as np
 import torch
-from pydantic import (
-    Field,
-    NonNegativeInt,
-    PositiveInt,
-    model_validator,
-)
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from sklearn.model_selection import StratifiedKFold
 from torch import Tensor
 
@@ -124,12 +120,9 @@ def _read_images(
 ) -> dict[Path, Tensor]:
     """Return uint8 images (3, size, size) by file."""
     read_file = partial(read_resized_image, size_HW=(size, size), mode="RGB", resize=resize)
-    by_class: dict[str, list[Path]] = {}
-    for file, *_ in stamps:
-        by_class.setdefault(file.parent.name, []).append(file)
-    images: dict[Path, Tensor] = {}
-    for files in by_class.values():
-        images |= read_image_files(files, read_file, unreadable)
+    files, images = [file for file, *_ in stamps], dict[Path, Tensor]()
+    for _, of_class in groupby(files, key=lambda file: file.parent.name):
+        images |= read_image_files(list(of_class), read_file, unreadable)
     return _drop_duplicates(images)
 
 

@@ -20,6 +20,7 @@ from training.datasets.data_dir import data_dir
 from training.errors import DataError
 
 _FILES = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
+_UINT8 = 0x08
 
 
 class _IdxImages(FrozenModel):
@@ -113,9 +114,6 @@ def download(source: type[datasets.MNIST], root: Path) -> list[Path]:
 def _read_split(images: Path, labels: Path) -> ImageSplit:
     split = ImageSplit(read_idx(images, axes=3)[:, None], read_idx(labels, axes=1).long())
     return validate_split(split, images, classes=10, shape_CHW=(1, 28, 28))
-
-
-_UINT8 = 0x08
 
 
 def read_idx(path: Path, axes: int) -> Tensor:

@@ -32,6 +32,11 @@ INPUT_SIDE = 96
 """Pixels to which images are resized. ImageNet's 224 would cost five times as much, without more
 detail in images of 64."""
 
+CLASSIFIER = "resnet-cifar10"
+"""Name of the published model; its newest version is used."""
+_CONVOLUTION = "Conv"
+_BATCH = 100
+
 
 class MobileNetFeatures:
     """Extracts features of images.
@@ -74,13 +79,6 @@ def _config(weights_path: Path) -> MobileNet.Config:
             classes=2, weights_path=LOCAL_WEIGHTS, padding="tf-same", scaling="symmetric"
         )
     return MobileNet.Config(classes=2)
-
-
-CLASSIFIER = "resnet-cifar10"
-"""Name of the published model; its newest version is used."""
-
-_BATCH = 100
-_CONVOLUTION = "Conv"
 
 
 class ClassifierFeatures:

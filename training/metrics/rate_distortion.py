@@ -11,6 +11,15 @@ from scipy.interpolate import Akima1DInterpolator
 from torch import Tensor
 
 _INTEGRATION_POINTS = 1000
+_SCALE_PER_DEVIATION = math.sqrt(3) / math.pi
+"""Scale of a logistic distribution of deviation 1."""
+_MIN_DEVIATION = 0.1
+"""Smallest deviation, in steps. A dimension that is always 0 costs nothing and would divide by
+zero."""
+_MIN_PROBABILITY = 2.0**-16
+"""As in the published tables: no value costs more than the escape."""
+_MIN_MSE = 1e-10
+"""Squared error of a perfect copy, whose ratio would be infinite: 100 dB."""
 
 
 class RatePoint(NamedTuple):
@@ -61,15 +70,6 @@ def _log_rate(curve: RateCurve, psnr_db: NDArray[np.float64]) -> NDArray[np.floa
     return np.asarray(interpolated(psnr_db))
 
 
-_SCALE_PER_DEVIATION = math.sqrt(3) / math.pi
-"""Scale of a logistic distribution of deviation 1."""
-_MIN_DEVIATION = 0.1
-"""Smallest deviation, in steps. A dimension that is always 0 costs nothing and would divide by
-zero."""
-_MIN_PROBABILITY = 2.0**-16
-"""As in the published tables: no value costs more than the escape."""
-
-
 def estimate_bits(latents_BDhw: Tensor, *, noisy: bool) -> Tensor:
     """Return the bits of each image (B,), for latents in steps of the quantizer.
 
@@ -91,10 +91,6 @@ def estimate_bits(latents_BDhw: Tensor, *, noisy: bool) -> Tensor:
     upper = ((0.5 - distance) / scale).sigmoid()
     lower = ((-0.5 - distance) / scale).sigmoid()
     return -(upper - lower).clamp_min(_MIN_PROBABILITY).log2().flatten(1).sum(1)
-
-
-_MIN_MSE = 1e-10
-"""Squared error of a perfect copy, whose ratio would be infinite: 100 dB."""
 
 
 def psnr_db(estimate_NCHW: Tensor, clean_NCHW: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from training.metrics.generative import MAX_COMPARED_IMAGES, nearest_training_im
 
 _GAP, _CAPTION, _MARGIN = 6, 22, 66
 """In pixels: between images, above them, and to the left."""
+_COLUMNS, _LINES = 72, 26
 
 
 def draw_image_rows(rows: Sequence[tuple[str, NDArray[np.uint8]]], path: Path) -> None:
@@ -102,9 +103,6 @@ def draw_neighbours(generated_NCHW: Tensor, training_NCHW: Tensor, path: Path) -
     draw_image_rows(
         [(name, np.asarray(images.permute(0, 2, 3, 1))) for name, images in rows.items()], path
     )
-
-
-_COLUMNS, _LINES = 72, 26
 
 
 def draw_text_sample(text: str, title: str, path: Path) -> None:

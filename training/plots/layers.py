@@ -17,6 +17,7 @@ from training.plots.style import DOCUMENT_STYLE, LINE_STYLES, plot_runs
 
 Losses = Mapping[NormPosition, Sequence[Sequence[float]]]
 """For each position of the norm and each seed, the loss of each epoch."""
+_NAMES = {False: "plain", True: "residual"}
 
 
 @rc_context(DOCUMENT_STYLE)
@@ -109,9 +110,6 @@ def _draw_accuracies(axes: Axes, outcomes: Mapping[float, Sequence[DropoutResult
     axes.margins(y=0.15)
     axes.set_xlim(min(drops) - 0.22, max(drops) + 0.06)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), frameon=False)
-
-
-_NAMES = {False: "plain", True: "residual"}
 
 
 @rc_context(DOCUMENT_STYLE)

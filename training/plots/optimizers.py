@@ -21,6 +21,10 @@ Paths = Mapping[str, Tensor]
 """Points (T, 2) by the rule's name."""
 
 _FLOOR = 1e-3
+InitializerResults = Mapping[str, tuple[SignalMagnitudes, list[float]]]
+"""For each scheme, the signals before the first step and the loss of every epoch."""
+_ZERO_POSITION = 1e-22
+"""Position of an exact zero on the logarithmic axis."""
 
 
 @rc_context(DOCUMENT_STYLE)
@@ -78,13 +82,6 @@ def _draw_curves(axes: Axes, curves: Sequence[LossCurve], title: str) -> None:
     axes.set_yscale("log")
     axes.set(title=title, xlabel="passes over the data", ylabel="loss (nats)")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), frameon=False)
-
-
-InitializerResults = Mapping[str, tuple[SignalMagnitudes, list[float]]]
-"""For each scheme, the signals before the first step and the loss of every epoch."""
-
-_ZERO_POSITION = 1e-22
-"""Position of an exact zero on the logarithmic axis."""
 
 
 @rc_context(DOCUMENT_STYLE)

@@ -25,6 +25,9 @@ from training.errors import DataError
 from training.plots.style import DOCUMENT_STYLE
 from training.tasks.strokes import StrokeClassification
 
+_CELL_SIZE = 1.35
+"""Width and height of a drawing's cell, in boxes."""
+
 
 def draw_run_examples(run: Path, path: Path) -> str:
     """Draw a test drawing of each class with a run's predictions and return the test accuracy.
@@ -93,10 +96,6 @@ def _draw_path(axes: Axes, moves_T3: np.ndarray[tuple[int, ...], np.dtype[np.flo
     axes.set_aspect("equal")
     for spine in axes.spines.values():
         spine.set_visible(False)
-
-
-_CELL_SIZE = 1.35
-"""Width and height of a drawing's cell, in boxes."""
 
 
 def draw_digits(

@@ -19,6 +19,9 @@ from training.optim.ema import ema_model
 from training.pretrained.state import load_widened
 from training.tasks.base import DatasetTask, Monitor, Scores, Split
 
+_MAX_INIT_IMAGES = 5_000
+"""Number of training images that a network is initialised from."""
+
 
 class SingleNetwork(ABC):
     """Provides the step, the checkpoint state and an optional average (EMA) of the weights."""
@@ -128,10 +131,6 @@ class SingleNetwork(ABC):
         average = self.ema_network if self.train_config.publishes_ema else None
         network: nn.Module = self.network.module if average is None else average.module
         return network
-
-
-_MAX_INIT_IMAGES = 5_000
-"""Number of training images that a network is initialised from."""
 
 
 class ImageTask(DatasetTask[ImageSplit], SingleNetwork):

@@ -17,6 +17,13 @@ from training.networks.photo_codec import PhotoCodec
 from training.networks.photo_codec.network import logistic_scale
 from training.networks.photo_codec.prior import SCALE_LEVELS, SIDE_LIMIT
 
+_MAX_STEPS = 126
+"""Larger distances, in steps, are coded as escapes."""
+_TAIL_PROBABILITY = 2.0**-14
+"""A table ends where the trained distribution has less than this probability left."""
+_PRIOR_COUNT = 2000.0
+"""Weight of the trained distribution beside the counts, because a level may be rare."""
+
 
 def build_frequency_tables(latents_NDhw: NDArray[np.int16]) -> FrequencyTables:
     """Build a table for each dimension, over all its values in the data, and an escape."""
@@ -38,14 +45,6 @@ def scale_counts(counts: list[int]) -> tuple[int, ...]:
     # The remainder goes to the most frequent value, where it changes the least.
     shares[counts.index(max(counts))] += (1 << PRECISION_BITS) - sum(shares)
     return tuple(shares)
-
-
-_MAX_STEPS = 126
-"""Larger distances, in steps, are coded as escapes."""
-_TAIL_PROBABILITY = 2.0**-14
-"""A table ends where the trained distribution has less than this probability left."""
-_PRIOR_COUNT = 2000.0
-"""Weight of the trained distribution beside the counts, because a level may be rare."""
 
 
 def build_scale_tables(
