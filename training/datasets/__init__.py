@@ -8,8 +8,7 @@ from training.datasets.cifar10 import Cifar10
 from training.datasets.demonstrations import Demonstrations
 from training.datasets.digits import Digits
 from training.datasets.faces import Faces
-from training.datasets.image_folder import ImageFolder, UnlabelledImageFolder
-from training.datasets.image_folder_cv import ImageFolderCV
+from training.datasets.image_folder import ImageFolder, ImageFolderCV, UnlabelledImageFolder
 from training.datasets.mnist import FashionMnist, Mnist
 from training.datasets.pendigits import PenDigits
 from training.datasets.photo_folders import ImagePatches, Scenes

@@ -12,7 +12,7 @@ from training.errors import RecipeError
 from training.networks.handwriting import Handwriting as Network
 from training.networks.handwriting import mixture_nll
 from training.tasks.base import Monitor, Scores, Split, build_task
-from training.tasks.stroke_task import StrokeTask
+from training.tasks.strokes import StrokeTask
 
 _EVAL_BATCH = 1000
 

@@ -1,20 +1,61 @@
-"""Classification of drawings from the movements of the pen.
+"""Tasks on pen strokes: their base, and the classification of drawings from the pen's movements.
 
 Shapes: B batch, T time, K classes.
 """
 
+from collections.abc import Iterator
+
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from training.config.tasks import StrokeClassificationConfig
-from training.datasets.strokes import StrokeSplit, encode_moves
+from training.config.tasks import StrokeAugmentation, StrokeClassificationConfig
+from training.datasets.base import epoch_generator
+from training.datasets.strokes import StrokeData, StrokeSplit, encode_moves
 from training.errors import RecipeError
 from training.networks.stroke_reader import StrokeReader
-from training.tasks.base import Monitor, Scores, Split, build_task, classification_scores
-from training.tasks.stroke_task import StrokeTask
+from training.tasks.base import (
+    DatasetTask,
+    Monitor,
+    Scores,
+    Split,
+    build_task,
+    classification_scores,
+)
+from training.tasks.single_network import SingleNetwork
 
 _EVAL_BATCH = 1000
+
+
+class StrokeTask(DatasetTask[StrokeSplit], SingleNetwork):
+    """Provides batches of augmented drawings."""
+
+    config: StrokeAugmentation
+    data: StrokeData
+
+    def setup(self) -> None:
+        if not isinstance(self.data, StrokeData):
+            raise RecipeError(f"{self.data.title} has no pen strokes, which this task needs")
+
+    def batches(self, epoch: int) -> Iterator[StrokeSplit]:
+        generator = epoch_generator(self.train_config.seed, epoch)
+        for batch in self.data.train.batches(self.train_config.batch_size, generator):
+            yield augment_strokes(batch, self.config.noise, self.config.distortion, generator)
+
+
+def augment_strokes(
+    batch: StrokeSplit, noise: float, distortion: float, generator: Generator
+) -> StrokeSplit:
+    """Apply a random linear map near the identity to each drawing and jitter every point."""
+    moves_BT3 = batch.moves_NT3.clone()
+    size, time = moves_BT3.shape[:2]
+    if distortion:
+        maps_B22 = distortion * torch.randn((size, 2, 2), generator=generator)
+        moves_BT3[..., :2] = moves_BT3[..., :2] @ (torch.eye(2) + maps_B22)
+    if noise:
+        points_BT2 = (2 * torch.rand((size, time, 2), generator=generator) - 1) * noise
+        moves_BT3[..., :2] += torch.diff(points_BT2, dim=1, prepend=torch.zeros(size, 1, 2))
+    return StrokeSplit(moves_BT3, batch.lengths_N, batch.labels_N)
 
 
 @build_task.register(StrokeClassificationConfig)

@@ -1,17 +1,25 @@
 """Publish a pretrained classifier of ImageNet's 1,000 classes.
 
-The weights are torchvision's, downloaded with a checksum, or a file of the user's own. They are
-large and made by others, so no such model comes with the project.
+Networks are those of torchvision by name, and `timm/NAME` of timm if installed. The weights are
+torchvision's, downloaded with a checksum, or a file of the user's own. They are large and made by
+others, so no such model comes with the project.
 """
 
+import math
 import shlex
 import time
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from torch import nn
+from torchvision import models
+from torchvision.models import WeightsEnum
+
 from models_store.layout import file_sha256
 from models_store.manifest import DataSource, Metric, Provenance
+from models_store.validation_messages import suggest
 from training.config.recipe import ModelCard
 from training.datasets.data_dir import data_dir, resolve_data_path
 from training.engine.environment import Environment
@@ -22,13 +30,109 @@ from training.pretrained.mobilenet import download_weights, weights_licence
 from training.pretrained.state import load_into
 from training.publish.publisher import publish_model
 from training.publish.tasks.imagenet import Preprocessing, export_spec
-from training.workflows.imagenet_classifiers import Classifier, build_classifier, remove_auxiliary
+
+_TIMM = "timm/"
+_CLASSES = 1000
+_PAPERS = {
+    "mobilenet_v2": "MobileNetV2 (Sandler et al. 2018, arXiv 1801.04381)",
+    "mobilenet_v3_large": "MobileNetV3-Large (Howard et al. 2019, arXiv 1905.02244)",
+    "resnet18": "ResNet-18 (He et al. 2015, arXiv 1512.03385)",
+    "resnet50": "ResNet-50 (He et al. 2015, arXiv 1512.03385)",
+}
+_PUBLISHED_NAMES = {
+    "mobilenet_v2": "mobilenet-imagenet",
+    "mobilenet_v3_large": "mobilenet-v3-imagenet",
+}
+_AUXILIARY = {"googlenet": ("aux1", "aux2"), "inception_v3": ("AuxLogits",)}
+"""Classifiers beside the last one, which only training uses. These two networks also expect
+`transform_input`, without which torchvision's weights see pixels on another scale."""
 
 PreprocessingOption = Literal["torchvision", "tensorflow"]
 """`tensorflow`: pixels / 127.5 - 1, and SAME padding of convolutions of stride 2."""
-
 IMAGENET_TRAIN_IMAGES = 1_281_167
 """Size of ImageNet-1k's training set (Russakovsky et al. 2015, arXiv 1409.0575)."""
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A classifier of 1,000 classes without weights, and the preprocessing that they expect."""
+
+    module: nn.Module
+    published_name: str
+    paper: str
+    preprocessing: Preprocessing
+    weights: WeightsEnum | None
+    """torchvision's best weights; None for a network of timm."""
+
+
+def build_classifier(network: str) -> Classifier:
+    """Build a network of `torchvision.models.list_models`, or of timm.
+
+    Raises:
+        RecipeError: there is no such network, timm is not installed, or the network has other
+            classes.
+    """
+    return _build_timm(network) if network.startswith(_TIMM) else _build_torchvision(network)
+
+
+def _build_torchvision(network: str) -> Classifier:
+    available = models.list_models(module=models)
+    if network not in available:
+        raise RecipeError(f"no network {network!r} in torchvision; {suggest(network, available)}")
+    weights = models.get_model_weights(network).DEFAULT
+    options: Mapping[str, Any] = (
+        {"transform_input": True, "init_weights": False} if network in _AUXILIARY else {}
+    )
+    preset = weights.transforms()
+    return Classifier(
+        module=models.get_model(network, weights=None, **options),
+        published_name=_PUBLISHED_NAMES.get(network, f"{network.replace('_', '-')}-imagenet"),
+        paper=_PAPERS.get(network, f"torchvision's {network}"),
+        preprocessing=Preprocessing(
+            mean=list(preset.mean),
+            std=list(preset.std),
+            shorter_side=preset.resize_size[0],
+            crop_side=preset.crop_size[0],
+        ),
+        weights=weights,
+    )
+
+
+def remove_auxiliary(network: str, module: nn.Module) -> None:
+    """Remove in place the classifiers that only training uses."""
+    for name in _AUXILIARY.get(network, ()):
+        setattr(module, name, None)
+    if network in _AUXILIARY:
+        module.aux_logits = False  # type: ignore[assignment]  # a flag of these two networks
+
+
+def _build_timm(network: str) -> Classifier:
+    try:
+        import timm
+    except ModuleNotFoundError as error:
+        raise RecipeError(f"{network} needs a package: pip install timm") from error
+    name = network.removeprefix(_TIMM)
+    if not timm.is_model(name):
+        raise RecipeError(f"no network {name!r} in timm; {suggest(name, timm.list_models())}")
+    module = timm.create_model(name)
+    config = timm.data.resolve_model_data_config(module)
+    if module.num_classes != _CLASSES:
+        raise RecipeError(f"{network} has {module.num_classes} classes, not ImageNet's {_CLASSES}")
+    side = int(config["input_size"][-1])
+    published_name = "".join(c if c.isalnum() else "-" for c in name.lower())
+    return Classifier(
+        module=module,
+        published_name=f"timm-{published_name}",
+        paper=f"timm's {name}",
+        preprocessing=Preprocessing(
+            mean=list(config["mean"]),
+            std=list(config["std"]),
+            shorter_side=math.floor(side / config["crop_pct"]),
+            crop_side=side,
+            resize="stretch" if config["crop_mode"] == "squash" else "crop",
+        ),
+        weights=None,
+    )
 
 
 def publish_pretrained(

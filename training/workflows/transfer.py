@@ -14,7 +14,7 @@ from models_store.manifest import Metric
 from training.config.recipe import RECIPE_FILE, Recipe, resolve_recipe, validate_recipe
 from training.datasets.base import class_counts
 from training.datasets.data_dir import folder_name, resolve_data_path
-from training.datasets.image_folder_cv import ImageFolderCV
+from training.datasets.image_folder import ImageFolderCV
 from training.engine.trainer import FitResult, fit, prepare
 from training.errors import DataError, RecipeError
 from training.metrics.cross_validation import CrossValidation, Fold

@@ -9,7 +9,7 @@ from PIL import Image
 
 from tests.training.photos import write_gray_images
 from training.datasets.base import ImageData, class_counts
-from training.datasets.image_folder_cv import ImageFolderCV
+from training.datasets.image_folder import ImageFolderCV
 from training.errors import DataError
 
 pillow_heif.register_heif_opener()  # Pillow's `save` as HEIF

@@ -7,7 +7,7 @@ from torch import Tensor
 from torchvision.transforms.functional import resize
 
 from training.errors import DataError
-from training.metrics.eye_detector import EyeDetector
+from training.metrics.independent_metrics import EyeDetector
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from training.networks.handwriting import mixture_nll
 from training.plots.strokes import draw_run_examples
 from training.publish.publisher import publish_run
 from training.publish.tasks import export_spec
-from training.tasks.stroke_task import augment_strokes
+from training.tasks.strokes import augment_strokes
 
 READER: dict[str, Any] = {
     "data": {"kind": "stroke-digits", "train_size": 600, "test_size": 200},

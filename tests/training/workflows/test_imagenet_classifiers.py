@@ -12,7 +12,7 @@ from torchvision.transforms.functional import center_crop
 
 from training.errors import RecipeError
 from training.publish.tasks.imagenet import CenterCrop
-from training.workflows.imagenet_classifiers import build_classifier, remove_auxiliary
+from training.workflows.publish_imagenet import build_classifier, remove_auxiliary
 
 
 @pytest.mark.parametrize(
