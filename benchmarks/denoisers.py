@@ -38,8 +38,8 @@ from models_store.layout import list_versions, version_dir
 from models_store.verify import read_manifest
 from training.datasets.image_files import find_image_files
 from training.datasets.image_io import read_downscaled_image
-from training.datasets.image_pairs import ImagePairs
 from training.datasets.noise import add_gaussian_noise, is_gray, quantize_8bit
+from training.datasets.photo_folders import ImagePairs
 from training.metrics.rate_distortion import psnr_db
 from training.networks.photo_denoiser import PhotoDenoiser
 from training.pretrained.files import load_weights_file as load_weights

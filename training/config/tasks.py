@@ -10,8 +10,8 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_
 from models_store.base import FrozenModel
 from training.datasets.camera import CameraNoise
 from training.datasets.diff_augment import DiffAugment
-from training.datasets.image_pairs import ImagePairs
 from training.datasets.noise import Noise
+from training.datasets.photo_folders import ImagePairs
 from training.datasets.synthetic_patches import SyntheticPatches
 from training.datasets.transforms import Transform
 from training.optim.optimizers import Optimizer

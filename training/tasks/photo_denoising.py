@@ -9,9 +9,9 @@ from torch.nn import functional
 from training.config.tasks import PhotoDenoisingConfig
 from training.datasets.base import epoch_generator
 from training.datasets.camera import CameraNoise
-from training.datasets.image_pairs import ImagePairs
 from training.datasets.image_patches import PatchData, PatchSplit
 from training.datasets.noise import add_gaussian_noise, is_gray, quantize_8bit, to_gray
+from training.datasets.photo_folders import ImagePairs
 from training.errors import RecipeError
 from training.metrics.rate_distortion import psnr_db
 from training.tasks.base import DatasetTask, Monitor, Scores, Split, build_task

@@ -12,8 +12,8 @@ from models_store.tasks import Denoising
 from models_store.verify import read_manifest
 from tests.training.tiny import content
 from training.config.recipe import Recipe
-from training.datasets.image_pairs import ImagePairs
 from training.datasets.noise import add_gaussian_noise, is_gray, to_gray
+from training.datasets.photo_folders import ImagePairs
 from training.engine.trainer import fit, prepare
 from training.errors import DataError, RecipeError
 from training.metrics.rate_distortion import psnr_db
