@@ -60,7 +60,7 @@ def test_replaced_worker_keeps_previous_keys_when_the_file_is_damaged(
         keys_file.write_text(f"this is no key but {KEY}\n")
         wait_until(lambda: "keeping previous keys" in server.read_log())
         os.kill(min(before), signal.SIGKILL)
-        wait_until(lambda: len(_workers(server) - before) == 1)
+        wait_until(lambda: server.read_log().count("Uvicorn running on") == 3)
         server.process.send_signal(signal.SIGHUP)
         wait_until(lambda: len(_workers(server) - before) == 2 and not _workers(server) & before)
         for _ in range(8):
