@@ -74,7 +74,7 @@ def running_server(store: Path, log: Path, **settings: object) -> Iterator[Serve
 def running_tls_server(
     store: Path, log: Path, verify: ssl.SSLContext | None, settings: Mapping[str, object]
 ) -> Iterator[Server]:
-    """Return a client, over TLS if there is a certificate to verify it with."""
+    """Start the service as `running_server` does; `verify` has its certificate if it uses TLS."""
     port = free_port()
     values = {"port": port, "store": store, "workers": 1, "log_format": "json", **settings}
     environment = {name: text for name, text in os.environ.items() if "DEEPSHELF" not in name}
