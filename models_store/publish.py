@@ -83,9 +83,7 @@ def add_variant(
         for file in new_files:
             (partial / file.path).replace(folder / file.path)
         fsync_dir(folder)
-        (partial / MANIFEST).replace(folder / MANIFEST)
-        fsync_dir(folder)
-        shutil.rmtree(partial)
+        _replace_manifest(partial, folder)
     return updated
 
 
@@ -103,10 +101,14 @@ def record_batching(folder: Path, batching: dict[str, Batching]) -> Manifest:
         _write_manifest(partial, updated)
         parse_manifest(partial)
         fsync_dir(partial)
-        (partial / MANIFEST).replace(folder / MANIFEST)
-        fsync_dir(folder)
-        shutil.rmtree(partial)
+        _replace_manifest(partial, folder)
     return updated
+
+
+def _replace_manifest(partial: Path, folder: Path) -> None:
+    (partial / MANIFEST).replace(folder / MANIFEST)
+    fsync_dir(folder)
+    shutil.rmtree(partial)
 
 
 def _reject_signed(folder: Path, manifest: Manifest) -> None:

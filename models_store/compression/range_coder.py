@@ -85,23 +85,25 @@ class RangeDecoder:
         Raises:
             ValueError: the bytes lie outside of every symbol's share.
         """
-        step = self._width >> PRECISION_BITS
-        target = self._offset // step
-        if target >> PRECISION_BITS:
-            raise ValueError("no symbol has this share")
+        step, target = self._locate()
         index = bisect_right(cumulative, target) - 1
         self._consume(step, cumulative[index], cumulative[index + 1] - cumulative[index])
         return index
 
     def decode_bits(self, count: int) -> int:
         """Return `count` bits, at most 16. Raises ValueError as `decode`."""
-        step = self._width >> PRECISION_BITS
-        target = self._offset // step
-        if target >> PRECISION_BITS:
-            raise ValueError("no bits have this share")
+        step, target = self._locate()
         value = target >> PRECISION_BITS - count
         self._consume(step, value << PRECISION_BITS - count, 1 << PRECISION_BITS - count)
         return value
+
+    def _locate(self) -> tuple[int, int]:
+        """Return the width of a share of 2^-16, and the number of the share."""
+        step = self._width >> PRECISION_BITS
+        target = self._offset // step
+        if target >> PRECISION_BITS:
+            raise ValueError("no symbol has this share")
+        return step, target
 
     def check_exhausted(self) -> None:
         """Check that no bytes are left. Raises ValueError if there are."""

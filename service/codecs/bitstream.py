@@ -39,9 +39,8 @@ def unpack_code(data: bytes) -> CompressedImage:
             reason="foreign",
         ) from error
     except UnsupportedVersionError as error:
-        raise UnsupportedMediaType(
-            f"the code comes from a newer deepshelf: {error}", reason="newer"
-        ) from error
+        detail = f"the code comes from a newer deepshelf: {error}"
+        raise UnsupportedMediaType(detail, reason="newer") from error
     except TruncatedError as error:
         raise InvalidValue(f"the code is truncated: {error}", reason="truncated") from error
     except CorruptedError as error:

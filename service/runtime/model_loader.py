@@ -59,16 +59,8 @@ def _load_precision(
         task=manifest.task,
         graphs=graphs,
         preview=(folder / manifest.get_file("preview").path).read_bytes(),
-        codec=(
-            _load_codec(folder, manifest, manifest.task, graphs)
-            if isinstance(manifest.task, Compression)
-            else None
-        ),
-        recurrent=(
-            _prepare_recurrent(manifest, graphs["step"], manifest.task, options.max_text_batch_size)
-            if isinstance(manifest.task, TextGeneration)
-            else None
-        ),
+        codec=_load_codec(folder, manifest, graphs),
+        recurrent=_prepare_recurrent(manifest, graphs, options.max_text_batch_size),
         precision=precision,
         providers={
             role: loaded.provider for role, loaded in loaded_graphs.items() if loaded.provider
@@ -77,8 +69,12 @@ def _load_precision(
 
 
 def _prepare_recurrent(
-    manifest: Manifest, graph: Graph, task: TextGeneration, max_batch_size: int
-) -> RecurrentModel:
+    manifest: Manifest, graphs: Mapping[str, Graph], max_batch_size: int
+) -> RecurrentModel | None:
+    task = manifest.task
+    if not isinstance(task, TextGeneration):
+        return None
+    graph = graphs["step"]
     # A remote graph is batched where it runs.
     invariant = not isinstance(graph, Session) or is_batch_invariant(
         graph, task.states, max_batch_size
@@ -89,9 +85,10 @@ def _prepare_recurrent(
     return RecurrentModel(graph, task.states, batch_invariant=invariant)
 
 
-def _load_codec(
-    folder: Path, manifest: Manifest, task: Compression, graphs: Mapping[str, Graph]
-) -> ImageCodec:
+def _load_codec(folder: Path, manifest: Manifest, graphs: Mapping[str, Graph]) -> ImageCodec | None:
+    task = manifest.task
+    if not isinstance(task, Compression):
+        return None
     tables = load_tables(folder, manifest, task)
     runs = {role: graph.run for role, graph in graphs.items()}
     if isinstance(tables, FrequencyTables):

@@ -81,7 +81,7 @@ class BatchState:
     def step(self, count: int, *, padded_batch_size: int | None = None) -> NDArray[np.float32]:
         """Read the next `count` characters of every stream; return the logits after them (B, V).
 
-        `padded_to` pads the batch with empty rows to that size.
+        `padded_batch_size` pads the batch with empty rows to that size.
         """
         size = len(self.streams)
         tokens_BT = np.zeros((max(size, padded_batch_size or 0), count), np.int64)

@@ -3,6 +3,7 @@
 Unknown fields are ignored, as the protocol's extensions require.
 """
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt
@@ -164,32 +165,7 @@ class ModelMetadata(ResponseModel):
 class StatisticsResponse(ResponseModel):
     """Statistics of inferences over `/v2` since the process started."""
 
-    model_config = example(
-        {
-            "model_stats": [
-                {
-                    "name": "resnet-cifar10",
-                    "version": "1",
-                    "last_inference": 1764000000000,
-                    "inference_count": 3,
-                    "execution_count": 3,
-                    "inference_stats": {
-                        "success": {"count": 1, "ns": 9_100_000},
-                        "fail": {"count": 0, "ns": 0},
-                        "queue": {"count": 1, "ns": 100_000},
-                        "compute_input": {"count": 1, "ns": 200_000},
-                        "compute_infer": {"count": 1, "ns": 8_400_000},
-                        "compute_output": {"count": 1, "ns": 50_000},
-                        "cache_hit": {"count": 0, "ns": 0},
-                        "cache_miss": {"count": 0, "ns": 0},
-                    },
-                    "batch_stats": [
-                        {"batch_size": 1, "compute_infer": {"count": 3, "ns": 8_400_000}}
-                    ],
-                }
-            ]
-        }
-    )
+    model_config = example({"model_stats": [asdict(ModelStatistics("resnet-cifar10", "1"))]})
 
     model_stats: list[ModelStatistics]
 

@@ -28,9 +28,8 @@ _ALTERNATIVES = {
 @router.api_route("/models/{model}/versions/{version}/generate_stream", methods=_METHODS)
 async def unsupported(request: Request) -> None:
     """Raise NotFound, which names the extension and an alternative."""
-    template: str = request.scope[
-        "route"
-    ].path  # without model names, which could contain an extension's
+    # Without model names, which could contain an extension's.
+    template: str = request.scope["route"].path
     for extension, alternative in _ALTERNATIVES.items():
         if extension in template:
             raise NotFound(f"this server has no extension for {alternative}")
