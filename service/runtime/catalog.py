@@ -6,7 +6,7 @@ they resolved, even if it is unloaded meanwhile.
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cached_property
 from typing import Literal, NoReturn, TypeGuard, TypeVar
@@ -72,15 +72,11 @@ class ModelCatalog:
     """Why the last scan of the store failed."""
 
     def with_version(self, entry: ModelVersion) -> "ModelCatalog":
-        return self._with_versions({**self.versions, (entry.name, entry.version): entry})
+        return replace(self, versions={**self.versions, entry.key: entry})
 
     def without_versions(self, keys: set[tuple[str, int]]) -> "ModelCatalog":
-        return self._with_versions(
-            {k: entry for k, entry in self.versions.items() if k not in keys}
-        )
-
-    def _with_versions(self, entries: Mapping[tuple[str, int], ModelVersion]) -> "ModelCatalog":
-        return ModelCatalog(entries, self.default_overrides, self.first_scan_done, self.scan_error)
+        remaining = {key: entry for key, entry in self.versions.items() if key not in keys}
+        return replace(self, versions=remaining)
 
     @cached_property
     def by_name(self) -> Mapping[str, Mapping[int, ModelVersion]]:

@@ -1,7 +1,6 @@
 """Return the memory of unloaded models to the system."""
 
 import ctypes
-import sys
 
 
 def trim_malloc() -> None:
@@ -11,9 +10,7 @@ def trim_malloc() -> None:
     three models were replaced 16 times, memory grew from 140 to 331 MiB without this call, and to
     148 MiB with it.
     """
-    if not sys.platform.startswith("linux"):
-        return
     try:
         ctypes.CDLL(None).malloc_trim(0)
-    except (OSError, AttributeError):  # musl has none
+    except (OSError, AttributeError):  # musl and macOS have none
         return
