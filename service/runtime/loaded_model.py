@@ -29,7 +29,7 @@ class LoadedModel(Generic[TaskT_co]):
 
     manifest: Manifest
     task: TaskT_co
-    """That of the manifest."""
+    """The task of the manifest."""
     graphs: Mapping[str, Graph]
     """Graphs by their role in the manifest."""
     preview: bytes
