@@ -76,7 +76,8 @@ async def start_digits_round(request: Request) -> Response:
 
     People's digits are from the UCI pen digits by E. Alpaydin and F. Alimoglu (CC BY 4.0).
     """
-    return await _start_round(request, "digits", HandwritingGeneration, draw_digits)
+    arrival_time_s = start_request(get_state(request).pool.admission)
+    return await _start_round(request, arrival_time_s, "digits", HandwritingGeneration, draw_digits)
 
 
 @router.get(
@@ -93,13 +94,14 @@ async def start_faces_round(request: Request) -> Response:
     404 unless the operator set `DEEPSHELF_REAL_FACES` to a folder of photographs.
     """
     state = get_state(request)
+    arrival_time_s = start_request(state.pool.admission)
     photographs = _photographs(state)
     if not photographs:
         raise NotFound(
             "there are no photographs; set DEEPSHELF_REAL_FACES to a folder of photographs"
         )
     show = partial(show_faces, photographs=photographs, max_pixels=state.settings.max_pixels)
-    return await _start_round(request, "faces", FaceGeneration, show)
+    return await _start_round(request, arrival_time_s, "faces", FaceGeneration, show)
 
 
 @router.post(
@@ -125,16 +127,15 @@ async def answer_round(request: Request) -> Response:
 
 async def _start_round(
     request: Request,
+    arrival_time_s: float,
     game: GameName,
     task: type[TaskT],
     draw: Callable[[LoadedModel[TaskT], Round, Callable[[], None]], tuple[bytes, bytes]],
 ) -> Response:
     """Respond with the images that `draw` gives for a model, a round and a check."""
-    state = get_state(request)
-    arrival_time_s = start_request(state.pool.admission)
     params = parse_query(request, ModelSelector)
     model = resolve_model(request, task, params.model, params.version)
-    round_ = new_round(game, _secret(state))
+    round_ = new_round(game, _secret(get_state(request)))
 
     def work(ticket: Ticket) -> Response:
         images = draw(model, round_, ticket.check)
