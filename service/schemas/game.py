@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from service.schemas.base import Base64Png, ModelResponse, RequestParams, ResponseModel, example
+from service.schemas.base import Base64Png, RequestParams, ResponseModel, example
 
 GameName = Literal["digits", "faces"]
 """`digits`: which digit did a person write? `faces`: which is the photograph?"""
@@ -20,7 +20,7 @@ class GamesResponse(ResponseModel):
     provides photographs."""
 
 
-class GameRound(ModelResponse):
+class GameRound(ResponseModel):
     """Two images, one of them real, and the model that drew the other."""
 
     model_config = example(
@@ -34,6 +34,8 @@ class GameRound(ModelResponse):
 
     round: str
     """Token of this round, which the choice is sent with. It does not contain the answer."""
+    model: str
+    version: int
     images: Annotated[list[Base64Png], Field(min_length=2, max_length=2)]
     """Two PNGs, in base64."""
 
