@@ -49,11 +49,6 @@ class Target(FrozenModel):
             return None
         return metrics[self.metric] - (metrics[self.over] if self.over else 0)
 
-    def is_met(self, value: float) -> bool | None:
-        """Return whether the bound is met; None when there is none."""
-        miss = self.miss(value)
-        return None if miss is None else miss <= 0
-
     def miss(self, value: float) -> float | None:
         """Return by how much `value` misses the bound, at most 0 if it is met; None without one."""
         if self.at_least is not None:

@@ -24,7 +24,7 @@ from training.pretrained.mobilenet import LOCAL_WEIGHTS
 from training.publish.publisher import build_provenance, publish_model
 from training.publish.spec import GraphFns
 from training.publish.tasks.classification import transfer_spec
-from training.tasks.transfer import Transfer
+from training.tasks.classification import Transfer
 
 FROZEN, FINE_TUNED = "frozen", "fine-tuned"
 _MIN_RECOMMENDED_PHOTOS = 10

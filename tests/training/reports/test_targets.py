@@ -52,7 +52,9 @@ def test_report_shows_metric_target_and_anchor() -> None:
 def test_a_target_is_met_or_missed(
     target: Target, value: float, is_met: bool | None, bound: str
 ) -> None:
-    assert (target.is_met(value), target.bound) == (is_met, bound)
+    miss = target.miss(value)
+    assert (None if miss is None else miss <= 0) == is_met
+    assert target.bound == bound
 
 
 def test_a_gain_is_the_difference_of_two_metrics() -> None:

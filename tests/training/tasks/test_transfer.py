@@ -12,7 +12,7 @@ from tests.training.photos import recipe, write_photos, write_weights
 from training.engine.trainer import fit, prepare
 from training.errors import DataError, RecipeError
 from training.publish.tasks import export_spec
-from training.tasks.transfer import Transfer
+from training.tasks.classification import Transfer
 
 pytestmark = pytest.mark.usefixtures("data_home")
 

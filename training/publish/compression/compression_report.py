@@ -3,6 +3,8 @@
 Shapes: N images, H height, W width, C channels, D latent dimensions of h × w positions.
 """
 
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +29,7 @@ from training.publish.compression.baseline_codecs import (
 )
 from training.publish.compression.frequency_tables import build_frequency_tables
 from training.publish.spec import GraphFns, run_in_batches
+from training.tasks.base import Scores
 from training.tasks.compression import Compression
 
 BATCH = 250
@@ -66,25 +69,36 @@ def report(
     )
     with torch.inference_mode():
         scores = task.measure(network, data.test)
-    payload_bytes = float(np.mean(list(map(len, payloads))))
-    at_psnr = {codec: _interpolate_size(curve, served.psnr_db) for codec, curve in lossy.items()}
-    psnr_note = "whole file at this model's PSNR, between the two nearest qualities"
-    own = (
+    metric = partial(Metric, dataset=data.title, split="test")
+    sizes = {codec: _interpolate_size(curve, served.psnr_db) for codec, curve in lossy.items()}
+    return (
+        *_own_metrics(partial(metric, n=len(images)), scores, served, payloads),
+        *_baseline_metrics(partial(metric, n=len(sample), unit="bytes"), lossless, sizes),
+    )
+
+
+def _own_metrics(
+    metric: partial[Metric], scores: Scores, served: RatePoint, payloads: list[bytes]
+) -> Iterator[Metric]:
+    figures = (
         ("mse_float", scores["mse_float"], "", "pixels in 0–1, latents not rounded"),
         ("mse", scores["mse_coded"], "", "pixels in 0–1, latents rounded"),
         ("psnr", served.psnr_db, "dB", "mean over images of 8-bit outputs"),
         ("code_bytes", served.rate, "bytes", "whole container, mean over images"),
-        ("payload_bytes", payload_bytes, "bytes", "entropy-coded latents only"),
+        ("payload_bytes", np.mean(list(map(len, payloads))), "bytes", "entropy-coded latents only"),
     )
-    others = (
-        *((f"{k}_bytes", v, "bytes", "lossless, whole file") for k, v in lossless.items()),
-        *((f"{k}_bytes_at_psnr", v, "bytes", psnr_note) for k, v in at_psnr.items()),
-    )
-    return tuple(
-        Metric(name=key, value=value, unit=unit, dataset=data.title, split="test", n=n, note=note)
-        for n, figures in ((len(images), own), (len(sample), others))
-        for key, value, unit, note in figures
-    )
+    for name, value, unit, note in figures:
+        yield metric(name=name, value=float(value), unit=unit, note=note)
+
+
+def _baseline_metrics(
+    metric: partial[Metric], lossless: Mapping[str, float], at_psnr: Mapping[str, float]
+) -> Iterator[Metric]:
+    for codec, size in lossless.items():
+        yield metric(name=f"{codec}_bytes", value=size, note="lossless, whole file")
+    note = "whole file at this model's PSNR, between the two nearest qualities"
+    for codec, size in at_psnr.items():
+        yield metric(name=f"{codec}_bytes_at_psnr", value=size, note=note)
 
 
 def _round_trip(

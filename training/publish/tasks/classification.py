@@ -23,8 +23,7 @@ from training.pretrained.mobilenet import weights_data_source
 from training.publish import sample_inputs
 from training.publish.onnx.graphs import ClassifierGraph
 from training.publish.spec import ExportSpec, GraphFns, GraphSpec, export_spec, run_in_batches
-from training.tasks.classification import Classification
-from training.tasks.transfer import Transfer
+from training.tasks.classification import Classification, Transfer
 
 BATCH = 250
 
