@@ -20,6 +20,9 @@ LOCAL_WEIGHTS = Path("mobilenet/mobilenet_v2-tfsame.pth")
 """Name of a file in the cache with weights that TensorFlow trained, which need `padding: tf-same`
 and `scaling: symmetric`."""
 
+IMAGENET_TRAIN_IMAGES = 1_281_167
+"""Size of ImageNet-1k's training set (Russakovsky et al. 2015, arXiv 1409.0575)."""
+
 # The first of torchvision's two sets. The second was trained with label smoothing, which makes the
 # features of the last layer less useful elsewhere (Kornblith et al. 2019, arXiv 1805.08974, 4.2).
 _TORCHVISION_WEIGHTS = MobileNet_V2_Weights.IMAGENET1K_V1
@@ -61,14 +64,18 @@ def weights_data_source(config: Pretrained) -> DataSource | None:
     """Return the manifest's entry on the weights' training data; the hash is of their file."""
     if config.weights == "random":
         return None
-    path = _weights_file(config)
-    is_downloaded = config.weights_path is None
+    return imagenet_source(_weights_file(config), config.weights_path, _TORCHVISION_WEIGHTS.url)
+
+
+def imagenet_source(path: Path, weights_path: Path | None, url: str | None) -> DataSource:
+    """Return the entry for the file `path`, of `url` unless the user chose it as `weights_path`."""
+    downloaded = url is not None and weights_path is None
     return DataSource(
         title=f"ImageNet-1k, by way of the pretrained weights {path.name} (hash of the file)",
-        source=_TORCHVISION_WEIGHTS.url if is_downloaded else f"file {path.name}",
-        licence=weights_licence(config.weights_path),
+        source=str(url) if downloaded else f"file {path.name}",
+        licence=weights_licence(weights_path),
         sha256=file_sha256(path),
-        n=1_281_167,
+        n=IMAGENET_TRAIN_IMAGES,
     )
 
 

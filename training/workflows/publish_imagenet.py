@@ -17,8 +17,7 @@ from torch import nn
 from torchvision import models
 from torchvision.models import WeightsEnum
 
-from models_store.layout import file_sha256
-from models_store.manifest import DataSource, Metric, Provenance
+from models_store.manifest import Metric, Provenance
 from models_store.validation_messages import suggest
 from training.config.recipe import ModelCard
 from training.datasets.data_dir import data_dir, resolve_data_path
@@ -26,7 +25,7 @@ from training.engine.environment import Environment
 from training.errors import DataError, RecipeError
 from training.networks.mobilenet import normalization_statistics, use_same_padding
 from training.pretrained.files import load_weights_file
-from training.pretrained.mobilenet import download_weights, weights_licence
+from training.pretrained.mobilenet import download_weights, imagenet_source, weights_licence
 from training.pretrained.state import load_into
 from training.publish.publisher import publish_model
 from training.publish.tasks.imagenet import Preprocessing, export_spec
@@ -49,8 +48,6 @@ _AUXILIARY = {"googlenet": ("aux1", "aux2"), "inception_v3": ("AuxLogits",)}
 
 PreprocessingOption = Literal["torchvision", "tensorflow"]
 """`tensorflow`: pixels / 127.5 - 1, and SAME padding of convolutions of stride 2."""
-IMAGENET_TRAIN_IMAGES = 1_281_167
-"""Size of ImageNet-1k's training set (Russakovsky et al. 2015, arXiv 1409.0575)."""
 
 
 @dataclass(frozen=True)
@@ -163,17 +160,10 @@ def publish_pretrained(
     load_into(pretrained.module, load_weights_file(path).tensors, path.name)
     remove_auxiliary(network, pretrained.module)
     own = pretrained.weights if weights_path is None else None
-    source = DataSource(
-        title=f"ImageNet-1k, by way of the pretrained weights {path.name} (hash of the file)",
-        source=f"file {path.name}" if own is None else own.url,
-        licence=weights_licence(weights_path),
-        sha256=file_sha256(path),
-        n=IMAGENET_TRAIN_IMAGES,
-    )
     spec = export_spec(
         pretrained.module,
         _preprocessing(pretrained, weights_path, preprocessing),
-        source,
+        imagenet_source(path, weights_path, None if own is None else own.url),
         () if own is None else _published_metrics(own.meta),
     )
     model_provenance = Provenance(
