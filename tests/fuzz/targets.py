@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from models_store.compression.container import MAGIC, CompressedImage, pack, unpack
+from models_store.compression.container import MAGIC, CompressedImage, fingerprint, pack, unpack
 from models_store.tasks import Compression, FixedImage
 from service.codecs.bitstream import unpack_code
 from service.codecs.images import decode_native, decode_resized
@@ -114,7 +114,7 @@ def _bitstream_runner() -> FuzzRunner:
         try:
             code = unpack_code(whole)
             assert unpack(pack(code)) == code
-            if model.codec is not None and code.fingerprint == model.codec.fingerprint:
+            if code.fingerprint == fingerprint(model.manifest):
                 decompress(model, code, max_pixels=_MAX_PIXELS, check=lambda: None)
         except ServiceError:
             return
